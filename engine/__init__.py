@@ -1,0 +1,1 @@
+"""The long-lived process: models, the database, and the requests that reach them."""

@@ -1,0 +1,53 @@
+"""Where Deskside keeps things. `DESKSIDE_HOME` moves everything at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def home() -> Path:
+    """The data folder: `DESKSIDE_HOME`, else the system's own place for application data."""
+    chosen = os.environ.get("DESKSIDE_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "Deskside"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "Deskside"
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "deskside"
+
+
+def models_folder() -> Path:
+    """One folder per installed model, each with a `manifest.json` written last."""
+    return home() / "models"
+
+
+def logs_folder() -> Path:
+    """Log files of the engine and of each job."""
+    return home() / "logs"
+
+
+def database_file() -> Path:
+    """The one SQLite database; only the engine writes it."""
+    return home() / "deskside.db"
+
+
+def settings_file() -> Path:
+    """The settings; only the engine writes them, anyone may read them."""
+    return home() / "settings.json"
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Replace `path` by `data` as JSON so that a kill leaves the old file or the new one, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(data, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

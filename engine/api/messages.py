@@ -1,0 +1,155 @@
+"""What travels between the processes: one JSON object a line.
+
+From the client:    {"id": 7, "call": "chats.get", "params": {"chat": "…"}}   or   {"cancel": 7}
+From the engine:    {"id": 7, "event": "token", …}    while request 7 runs
+                    {"id": 7, "result": {…}}          its end, or
+                    {"id": 7, "error": {"code", "text", "hint", "values"}}
+                    {"event": "job", …}               to everyone, belongs to no request
+docs/protocol.md lists every request with its parameters, result and events.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, TypedDict
+
+MAX_LINE = 64 * 1024 * 1024
+
+Role = Literal["system", "user", "assistant"]
+MessageState = Literal["done", "streaming", "stopped", "interrupted", "failed"]
+StopReason = Literal["end", "stop_string", "length", "context", "cancelled"]
+Fit = Literal["fits", "tight", "wont_fit", "unknown"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+
+
+class Stats(TypedDict, total=False):
+    """Figures of one answer. Times in seconds."""
+
+    prompt_tokens: int  # tokens of the whole prompt
+    reused_tokens: int  # of those, taken from the KV cache of the last turn
+    tokens: int  # tokens generated
+    prefill_s: float
+    first_token_s: float  # request to first token
+    decode_s: float  # first to last token
+    tokens_per_s: float
+    stop: StopReason
+    context_used: int  # tokens in the context after the answer
+    context_size: int
+
+
+class Sent(TypedDict, total=False):
+    """What the model was given for one answer."""
+
+    messages: list[int]  # ids of the messages sent, in order
+    dropped: list[int]  # ids left out because the context was full, oldest first
+    summary: str  # text that stands for the dropped ones, if any
+    system: str
+
+
+class Message(TypedDict):
+    """One message of a conversation's tree."""
+
+    id: int
+    chat: str
+    parent: int | None
+    role: Role
+    text: str
+    thinking: str  # the folded reasoning block, "" where there is none
+    state: MessageState
+    model: str
+    created: float  # Unix time
+    stats: Stats
+    sent: Sent
+    error: dict[str, Any] | None
+
+
+class Chat(TypedDict):
+    """One conversation, as the list shows it."""
+
+    id: str
+    title: str
+    folder: str
+    pinned: bool
+    system: str
+    model: str
+    sampling: dict[str, Any]
+    leaf: int | None  # last message of the branch on show
+    created: float
+    updated: float
+
+
+class ChatTree(TypedDict):
+    """A conversation with all its branches. `path` is the branch on show, root first."""
+
+    chat: Chat
+    messages: list[Message]
+    path: list[int]
+
+
+class FitReport(TypedDict):
+    """Memory a model needs here, in bytes, and the verdict."""
+
+    fit: Fit
+    context: int
+    weights: int
+    kv_cache: int
+    compute: int
+    total: int
+    available: int
+    largest_context: int  # the largest context that still fits, 0 if none
+    device: str
+
+
+class ModelRow(TypedDict):
+    """One model: of the catalogue, installed, or both."""
+
+    id: str
+    name: str
+    installed: bool
+    path: str  # "" unless installed
+    bytes: int
+    parameters: int
+    quantization: str
+    architecture: str
+    context: int  # the context it was trained for
+    languages: list[str]
+    kind: str  # chat, base, embedding
+    tags: list[str]
+    licence: str
+    source: str  # catalogue, hub, file, reference
+    fit: FitReport
+    problem: str  # "" or a UserError code: vanished_model, damaged_model
+
+
+class JobRow(TypedDict):
+    """One job, and equally the event line that reports on it."""
+
+    job: str
+    kind: str
+    title: str
+    state: JobState
+    done: int
+    total: int
+    unit: str
+    text: str
+    left_s: float | None
+    speed: float | None  # units a second
+    seconds: float
+    peak_bytes: int
+    created: float
+    params: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """One message as one line. Surrogates from odd file names are replaced rather than lost."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """The message of one line. Raises ValueError for anything that is not a JSON object."""
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        raise ValueError("a message is a JSON object")
+    return message
