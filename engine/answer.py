@@ -1,0 +1,130 @@
+"""One answer from the question to the last stored token: prompt, streaming, journal, figures."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engine.api.errors import UserError
+from engine.api.job import Cancelled
+from engine.api.messages import Message, MessageState, Stats
+from engine.api.sampling import Sampling
+from engine.chats import index_message
+from engine.context import Plan, make_room, start_plan
+from engine.core import Call, Core
+from engine.prompts import render
+from engine.summary import summarize
+from engine.thinking import ThinkSplitter, opens_inside
+from engine.worker import Generation, Loaded
+
+JOURNAL_EVERY_S = 0.4  # kill -9 loses at most this much text
+EMIT_EVERY_S = 0.02  # a client draws no faster than this
+LEAST_ROOM = 512  # tokens kept free for an answer without a length of its own, at most a quarter of the context
+
+
+class Answer:
+    """The answer `row` to the conversation `path` (root first, ending with the question)."""
+
+    def __init__(self, core: Core, call: Call, row: Message, path: list[Message]) -> None:
+        self.core, self.call, self.row = core, call, row
+        chat = core.chats.get(row["chat"])
+        self.sampling = Sampling.from_json(chat["sampling"])
+        self.plan = start_plan(chat["system"], path)
+        self.splitter = ThinkSplitter()
+        self._unsent = ["", ""]  # text, thinking
+        self._unstored = ["", ""]
+        self._last_emit = self._last_store = time.monotonic()
+
+    def generate(self, load: Callable[[], Loaded]) -> Message:
+        """Have the model write; returns the stored answer. A UserError is stored with the answer and raised."""
+        self.core.store.run("UPDATE messages SET state = 'streaming', error = NULL WHERE id = ?", self.row["id"])
+        try:
+            loaded = load()
+            stats = self._write(loaded)
+        except Cancelled:
+            return self._finish("stopped", {"stop": "cancelled"})
+        except UserError as error:
+            self._finish("failed", {}, error.to_json())
+            raise
+        except BaseException:
+            self._finish("failed", {}, UserError("bug", "Something went wrong inside Deskside.").to_json())
+            raise
+        return self._finish("stopped" if stats["stop"] == "cancelled" else "done", stats)
+
+    def prefill(self, done: int, total: int, left_s: float | None) -> None:
+        """The prompt is being read: tokens done, tokens in all, seconds left."""
+        self.call.emit("prefill", done=done, total=total, left_s=left_s)
+
+    def text(self, piece: str) -> None:
+        """The model wrote `piece`."""
+        for text, thinking in self.splitter.feed(piece):
+            self._take(text, thinking)
+
+    def _write(self, loaded: Loaded) -> Stats:
+        self._make_room(loaded)
+        self.core.store.run("UPDATE messages SET sent = ? WHERE id = ?", json.dumps(self.plan.sent()), self.row["id"])
+        prompt = self._prompt(loaded, self.plan, self.row["text"])
+        self.splitter = ThinkSplitter(starts_inside=opens_inside(prompt) and not self.row["text"])
+        request = Generation(prompt, self.sampling)
+        stats = self.core.worker.generate(request, self, self.call.cancelled)
+        for text, thinking in self.splitter.finish():
+            self._take(text, thinking)
+        return stats
+
+    def _prompt(self, loaded: Loaded, plan: Plan, begun: str = "") -> str:
+        turns: list[dict[str, Any]] = [*plan.turns()]
+        if begun:
+            turns.append({"role": "assistant", "content": begun})
+        return render(loaded.template, turns, bos=loaded.bos, eos=loaded.eos, continue_last=bool(begun))
+
+    def _make_room(self, loaded: Loaded) -> None:
+        size = loaded.context_size
+        reserve = min(self.sampling.max_tokens or LEAST_ROOM, size // 4)
+
+        def tokens(plan: Plan) -> int:
+            return self.core.worker.count(self._prompt(loaded, plan, self.row["text"]))
+
+        newly = make_room(self.plan, tokens, size, reserve)
+        if newly and self.core.settings.when_full == "summarize":
+            self.plan.summary = summarize(self.core, loaded, self.plan.summary, newly, self.call.cancelled)
+            make_room(self.plan, tokens, size, reserve)
+        if self.plan.dropped:
+            self.call.emit("dropped", dropped=[m["id"] for m in self.plan.dropped], summary=self.plan.summary)
+
+    def _take(self, text: str, thinking: str) -> None:
+        for waiting in (self._unsent, self._unstored):
+            waiting[0] += text
+            waiting[1] += thinking
+        now = time.monotonic()
+        if now - self._last_emit >= EMIT_EVERY_S:
+            self._emit(now)
+        if now - self._last_store >= JOURNAL_EVERY_S:
+            self._store(now)
+
+    def _emit(self, now: float) -> None:
+        text, thinking = self._unsent
+        if text or thinking:
+            self.call.emit("token", message=self.row["id"], text=text, thinking=thinking)
+        self._unsent, self._last_emit = ["", ""], now
+
+    def _store(self, now: float) -> None:
+        self.core.store.run(
+            "UPDATE messages SET text = text || ?, thinking = thinking || ? WHERE id = ?",
+            *self._unstored,
+            self.row["id"],
+        )
+        self._unstored, self._last_store = ["", ""], now
+
+    def _finish(self, state: MessageState, stats: Stats, error: dict[str, Any] | None = None) -> Message:
+        self._emit(time.monotonic())
+        with self.core.store.transaction() as db:
+            self._store(time.monotonic())
+            db.execute(
+                "UPDATE messages SET state = ?, stats = ?, error = ? WHERE id = ?",
+                (state, json.dumps(stats), json.dumps(error) if error else None, self.row["id"]),
+            )
+            db.execute("UPDATE chats SET updated = ? WHERE id = ?", (time.time(), self.row["chat"]))
+            index_message(db, self.row["id"])
+        return self.core.chats.message(self.row["id"])

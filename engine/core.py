@@ -1,0 +1,73 @@
+"""What the requests share: the store, the model's worker, the jobs, the settings, and everyone who listens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from engine.api.folders import database_file, home, logs_folder, models_folder
+from engine.api.settings import Settings, load_settings, save_settings
+from engine.chats import Chats
+from engine.runner import Runner
+from engine.store import Store
+from engine.worker import Worker
+
+Send = Callable[[dict[str, Any]], None]
+
+
+class Core:
+    """One per engine process."""
+
+    def __init__(self) -> None:
+        for folder in (home(), models_folder(), logs_folder()):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._listeners: list[Send] = []
+        self._settings_lock = threading.Lock()
+        self.settings: Settings = load_settings()
+        self.store = Store(database_file())
+        self.chats = Chats(self.store)
+        self.chats.recover()
+        self.worker = Worker()
+        self.runner = Runner(self.store, self.broadcast)
+
+    def listen(self, send: Send) -> None:
+        """Have every broadcast sent to `send` too."""
+        self._listeners.append(send)
+
+    def forget(self, send: Send) -> None:
+        """Undo `listen`."""
+        self._listeners.remove(send)
+
+    def broadcast(self, event: str, **data: Any) -> None:
+        """Tell every client."""
+        for send in list(self._listeners):
+            send({"event": event, **data})
+
+    def change_settings(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Check, store and announce new settings. Raises UserError."""
+        with self._settings_lock:
+            self.settings = self.settings.with_values(values)
+            save_settings(self.settings)
+        self.broadcast("settings", values=values)
+        return asdict(self.settings)
+
+    def close(self) -> None:
+        """Stop jobs (they can be resumed), free the model, close the database."""
+        self.runner.close()
+        self.worker.close()
+        self.store.close()
+
+
+class Call:
+    """One running request: where its events go, and whether it was cancelled."""
+
+    def __init__(self, identity: object, send: Send) -> None:
+        self.identity = identity
+        self._send = send
+        self.cancelled = threading.Event()
+
+    def emit(self, event: str, **data: Any) -> None:
+        """Send an event of this request."""
+        self._send({"id": self.identity, "event": event, **data})

@@ -1,0 +1,119 @@
+"""Requests that have a model answer, and those about what it was given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.answer import Answer
+from engine.api.errors import UserError
+from engine.api.messages import Message
+from engine.chats import path_to
+from engine.context import start_plan
+from engine.core import Call, Core
+from engine.loading import context_of, load_for, template_of
+from engine.prompts import render
+from engine.requests.chats import announce
+
+TITLE_LENGTH = 48
+
+
+def send(core: Core, call: Call, chat: str, text: str, parent: int | None = None, model: str = "") -> dict[str, Any]:
+    """Store a question and have it answered. `parent` 0 starts a new branch at the root."""
+    if not text.strip():
+        raise UserError("empty_message", "There is nothing to send.", "Type a message first.")
+    row = core.chats.get(chat)
+    above = row["leaf"] if parent is None else parent or None
+    if above is not None and core.chats.message(above)["chat"] != chat:
+        raise UserError("unknown_message", "This message does not exist (any more).", "Reload the conversation.")
+    name = _choose_model(core, chat, model)
+    question = core.chats.add(chat, above, "user", text, "done")
+    call.emit("message", message=question)
+    if not row["title"]:
+        core.chats.update(chat, {"title": _title(text)})
+    return _answer(core, call, question, name)
+
+
+def regenerate(core: Core, call: Call, message: int, model: str = "") -> dict[str, Any]:
+    """Answer the same question again: a new branch beside the old answer."""
+    old = core.chats.message(message)
+    if old["role"] != "assistant" or old["parent"] is None:
+        raise UserError("not_an_answer", "Only an answer can be generated again.", "Choose an answer.")
+    return _answer(core, call, core.chats.message(old["parent"]), _choose_model(core, old["chat"], model))
+
+
+def continue_answer(core: Core, call: Call, message: int) -> dict[str, Any]:
+    """Go on with an answer that was stopped or cut off."""
+    row = core.chats.message(message)
+    if row["role"] != "assistant" or row["parent"] is None:
+        raise UserError("not_an_answer", "Only an answer can be continued.", "Choose an answer.")
+    if row["state"] == "streaming":
+        raise UserError("still_running", "This answer is still being written.", "Wait for it, or stop it first.")
+    return _run(core, call, row, _choose_model(core, row["chat"], ""))
+
+
+def sent(core: Core, call: Call, message: int) -> dict[str, Any]:
+    """The exact text the model was given for an answer, and what had been left out."""
+    row = core.chats.message(message)
+    record = row["sent"]
+    if not record:
+        raise UserError("nothing_sent", "Nothing was sent to a model for this message.", "Choose an answer.")
+    messages = {m["id"]: m for m in core.chats.tree(row["chat"])["messages"]}
+    plan = start_plan(record["system"], [messages[i] for i in record["messages"] if i in messages])
+    plan.summary = record.get("summary", "")
+    template = template_of(core, row["model"])
+    return {"prompt": render(template.text, plan.turns(), bos=template.bos, eos=template.eos), "sent": record}
+
+
+def count(core: Core, call: Call, chat: str, text: str = "") -> dict[str, Any]:
+    """Tokens that the branch on show would take in the context, together with a draft; None without a loaded model."""
+    tree = core.chats.tree(chat)
+    loaded = core.worker.loaded()
+    size = loaded.context_size if loaded else context_of(core)
+    if loaded is None:
+        return {"used": None, "size": size}
+    messages = {m["id"]: m for m in tree["messages"]}
+    plan = start_plan(tree["chat"]["system"], [messages[i] for i in tree["path"]])
+    turns = plan.turns() + ([{"role": "user", "content": text}] if text else [])
+    if not turns:
+        return {"used": 0, "size": size}
+    prompt = render(loaded.template, turns, bos=loaded.bos, eos=loaded.eos)
+    return {"used": core.worker.count(prompt), "size": size}
+
+
+def _choose_model(core: Core, chat: str, model: str) -> str:
+    """The model asked for, else the conversation's, else the settings', else any that is installed."""
+    from models.registry import find, installed
+
+    row = core.chats.get(chat)
+    chosen = model or row["model"] or core.settings.default_model
+    if not chosen:
+        chosen = next((m.id for m in installed() if m.kind in ("chat", "base")), "")
+    if not chosen:
+        raise UserError("no_model", "No model is installed yet.", "Get one on the Models page first.")
+    find(chosen)
+    if chosen != row["model"]:
+        announce(core, core.chats.update(chat, {"model": chosen}))
+    return chosen
+
+
+def _answer(core: Core, call: Call, question: Message, model: str) -> dict[str, Any]:
+    row = core.chats.add(question["chat"], question["id"], "assistant", "", "streaming", model)
+    return _run(core, call, row, model)
+
+
+def _run(core: Core, call: Call, row: Message, model: str) -> dict[str, Any]:
+    messages = core.chats.tree(row["chat"])["messages"]
+    ancestors = set(path_to(messages, row["parent"]))
+    path = [m for m in messages if m["id"] in ancestors]
+    answer = Answer(core, call, row, path)
+    call.emit("message", message=row)
+    try:
+        done = answer.generate(lambda: load_for(core, call, model))
+    finally:
+        announce(core, core.chats.get(row["chat"]))
+    return {"message": done}
+
+
+def _title(text: str) -> str:
+    line = next(line.strip() for line in text.splitlines() if line.strip())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
