@@ -1,0 +1,1 @@
+"""What is known of models: the catalogue, files on disk, the hub, hardware and fit."""

@@ -1,0 +1,242 @@
+"""A bounds-checked walk over the header of one GGUF file. The file is hostile until proven otherwise."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engine.api.errors import UserError
+from models.gguf_types import ARRAY, SCALARS, STRING, TENSOR_TYPES
+
+MAX_KEYS = 100_000
+MAX_TENSORS = 1_000_000
+MAX_STRINGS = 10_000_000  # in one array: ten times any real vocabulary
+MAX_KEPT = 8 * 1024 * 1024  # bytes of a string that is kept
+_KEEP_ITEMS = 4096  # longer arrays are skipped; only their length is kept
+_KEEP_STRINGS = 64
+_DEPTH = 4
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+_OLD_MAGICS = (b"lmgg", b"tjgg", b"fmgg", b"algg", b"ggml", b"ggjt", b"ggmf", b"ggla")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Stands for an array that was too long to keep."""
+
+    length: int
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What one file's header says: metadata, elements and bytes of its tensors, names of their types."""
+
+    values: dict[str, Any]
+    tensors: int
+    elements: int
+    tensor_bytes: int
+    type_bytes: dict[str, int]
+
+
+def read_raw(path: Path) -> Raw:
+    """Read one file's header. Raises UserError: vanished_model, empty_file, not_gguf, old_model, damaged_model …"""
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise UserError("not_gguf", f"{path.name} is not a file.", _CHOOSE, name=path.name)
+        with path.open("rb") as file:
+            return _read_open(path, file.fileno(), size)
+    except FileNotFoundError:
+        raise UserError(
+            "vanished_model",
+            f"The model file {path.name} is no longer where it was.",
+            "Put it back, or remove the model from the list.",
+            name=path.name,
+            path=str(path),
+        ) from None
+    except OSError as error:
+        raise UserError(
+            "unreadable_file",
+            f"{path.name} cannot be read: {error.strerror or error}.",
+            "Check the permissions of the file and its folder.",
+            name=path.name,
+            reason=error.strerror or str(error),
+        ) from None
+
+
+_CHOOSE = "Choose a model file in GGUF format."
+
+
+def _read_open(path: Path, descriptor: int, size: int) -> Raw:
+    if size == 0:
+        raise UserError("empty_file", f"{path.name} is empty.", "Download or copy it again.", name=path.name)
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+        walk = _Walk(data, len(data), path)
+        try:
+            return walk.raw()
+        except (struct.error, OverflowError, IndexError):
+            # The one bound that is left to the reading itself: running off the end of the file.
+            walk.damaged("it ends in the middle of its header")
+
+
+class _Walk:
+    """A position in the header. Every step checks that it stays inside the file."""
+
+    def __init__(self, data: mmap.mmap, size: int, path: Path) -> None:
+        self.data, self.size, self.path, self.at = data, size, path, 0
+
+    def damaged(self, reason: str) -> NoReturn:
+        raise UserError(
+            "damaged_model",
+            f"{self.path.name} is damaged: {reason}.",
+            "Download or copy it again.",
+            name=self.path.name,
+            reason=reason,
+        )
+
+    def raw(self) -> Raw:
+        self._magic()
+        tensors, keys = self._u64(), self._u64()
+        if keys > MAX_KEYS or tensors > MAX_TENSORS:
+            self.damaged(f"it claims {tensors} tensors and {keys} values")
+        values = self._values(keys)
+        return self._tensors(tensors, values)
+
+    def _magic(self) -> None:
+        magic = self.data[:4]
+        if magic in _OLD_MAGICS:
+            self._unsupported("old_model", "is in an old format from before GGUF")
+        if magic == b"FUGG":
+            self._unsupported("big_endian_model", "was made for big-endian machines")
+        if magic != b"GGUF":
+            raise UserError("not_gguf", f"{self.path.name} is not a GGUF model.", _CHOOSE, name=self.path.name)
+        self.at = 4
+        version = self._u32()
+        if version & 0xFFFF == 0 and version:
+            self._unsupported("big_endian_model", "was made for big-endian machines")
+        if version == 1:
+            self._unsupported("old_model", "is in an early version of GGUF")
+        if version not in (2, 3):
+            self._unsupported("newer_model", "is in a newer version of GGUF than this program knows")
+
+    def _unsupported(self, code: str, text: str) -> NoReturn:
+        raise UserError(
+            code, f"{self.path.name} {text}.", "Look for another file of the same model.", name=self.path.name
+        )
+
+    def _u32(self) -> int:
+        (value,) = _U32.unpack_from(self.data, self.at)
+        self.at += 4
+        return int(value)
+
+    def _u64(self) -> int:
+        (value,) = _U64.unpack_from(self.data, self.at)
+        self.at += 8
+        return int(value)
+
+    def _skip(self, count: int) -> None:
+        if count > self.size - self.at:
+            self.damaged("a length in its header points beyond its end")
+        self.at += count
+
+    def _string(self, most: int) -> str:
+        length, start = self._u64(), self.at
+        self._skip(length)
+        if length > most:
+            self.damaged("a text in its header is far too long")
+        return self.data[start : self.at].decode("utf-8", "replace")
+
+    def _values(self, count: int) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for _ in range(count):
+            key = self._string(65_535)
+            if key in values:
+                self.damaged(f"it gives {key[:80]!r} twice")
+            values[key] = self._value(self._u32(), _DEPTH)
+        return values
+
+    def _value(self, kind: int, depth: int) -> Any:
+        if kind == STRING:
+            return self._string(MAX_KEPT)
+        if kind == ARRAY:
+            return self._array(depth)
+        if kind not in SCALARS:
+            self.damaged(f"it holds a value of the unknown type {kind}")
+        code = struct.Struct("<" + SCALARS[kind])
+        (value,) = code.unpack_from(self.data, self.at)
+        self.at += code.size
+        return value
+
+    def _array(self, depth: int) -> Any:
+        kind, count = self._u32(), self._u64()
+        if depth == 0:
+            self.damaged("its lists are nested too deeply")
+        if kind in SCALARS:
+            return self._numbers(SCALARS[kind], count)
+        if kind == STRING and count > _KEEP_STRINGS:
+            return self._skip_strings(count)
+        if kind not in (STRING, ARRAY):
+            self.damaged(f"it holds a list of the unknown type {kind}")
+        if count > _KEEP_STRINGS:
+            self.damaged("a list of lists in it is far too long")
+        return [self._value(kind, depth - 1) for _ in range(count)]
+
+    def _numbers(self, code: str, count: int) -> Any:
+        start = self.at
+        self._skip(count * struct.calcsize("<" + code))
+        if count > _KEEP_ITEMS:
+            return Skipped(count)
+        return list(struct.unpack_from(f"<{count}{code}", self.data, start))
+
+    def _skip_strings(self, count: int) -> Skipped:
+        if count > MAX_STRINGS:
+            self.damaged(f"it claims a list of {count} texts")
+        # A vocabulary has some 150,000 texts: the loop is bare, and running off the end is caught once.
+        at, data, unpack = self.at, self.data, _U64.unpack_from
+        for _ in range(count):
+            at += 8 + unpack(data, at)[0]
+        self._skip(at - self.at)
+        return Skipped(count)
+
+    def _tensors(self, count: int, values: dict[str, Any]) -> Raw:
+        types: dict[str, int] = {}
+        elements, furthest = 0, 0
+        for _ in range(count):
+            number, kind, offset = self._tensor()
+            name, block, block_bytes = self._type(kind)
+            if number % block:
+                self.damaged("a tensor does not fill its blocks")
+            length = number // block * block_bytes
+            types[name] = types.get(name, 0) + length
+            elements, furthest = elements + number, max(furthest, offset + length)
+        self._check_data(furthest, sum(types.values()), values)
+        return Raw(values, count, elements, sum(types.values()), types)
+
+    def _tensor(self) -> tuple[int, int, int]:
+        """Elements, type and offset of the next tensor."""
+        self._string(65_535)
+        dimensions = self._u32()
+        if not 1 <= dimensions <= 4:
+            self.damaged(f"a tensor claims {dimensions} dimensions")
+        number = 1
+        for _ in range(dimensions):
+            number *= self._u64()
+        if number >= 1 << 63:
+            self.damaged("a tensor claims an impossible size")
+        return number, self._u32(), self._u64()
+
+    def _type(self, kind: int) -> tuple[str, int, int]:
+        if kind not in TENSOR_TYPES:
+            self._unsupported("newer_model", f"uses the number format {kind}, which this program does not know")
+        return TENSOR_TYPES[kind]
+
+    def _check_data(self, furthest: int, total: int, values: dict[str, Any]) -> None:
+        alignment = values.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment < 1 or alignment > 1 << 20 or alignment & (alignment - 1):
+            self.damaged("its alignment is impossible")
+        start = -(-self.at // alignment) * alignment
+        if max(furthest, total) > self.size - start and total:
+            missing = max(furthest, total) - (self.size - start)
+            self.damaged(f"{missing} bytes are missing at its end")

@@ -1,0 +1,240 @@
+"""The installed models: one folder each under `models_folder()`, real once its `manifest.json` is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.api.errors import UserError
+from engine.api.folders import models_folder, write_json
+from models import gguf
+
+MANIFEST = "manifest.json"
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One installed model. `file` is absolute where the model is used by reference, else inside the folder.
+
+    An empty `file` stands for the folder itself (a model in Hugging Face layout). Sizes in bytes.
+    """
+
+    id: str
+    name: str
+    file: str
+    bytes: int
+    sha256: str
+    source: str  # catalogue, hub, file, reference
+    licence: str
+    added: float  # Unix time
+    origin: str = ""  # where it came from, such as owner/repo:file
+
+    @property
+    def folder(self) -> Path:
+        """The model's own folder with its manifest."""
+        return models_folder() / self.id
+
+    @property
+    def path(self) -> Path:
+        """The file to load (first part of a split model), or the folder of a model that is many files."""
+        return self.folder / self.file if self.file else self.folder
+
+    @property
+    def referenced(self) -> bool:
+        """Whether the file belongs to someone else and is never deleted."""
+        return Path(self.file).is_absolute()
+
+
+def installed() -> list[Installed]:
+    """All installed models by name. Unfinished and foreign folders are no models."""
+    try:
+        folders = [f for f in models_folder().iterdir() if f.is_dir() and not f.name.endswith(PARTIAL)]
+    except OSError:
+        return []
+    found = [model for folder in folders if (model := _read(folder))]
+    return sorted(found, key=lambda model: (model.name.lower(), model.id))
+
+
+def find(model: str) -> Installed:
+    """The installed model with this id, its file present. Raises UserError unknown_model, vanished_model."""
+    found = lookup(model)
+    if not found:
+        raise UserError(
+            "unknown_model",
+            f"There is no model '{model}' on this machine.",
+            "Choose one of the list, or download it first.",
+            model=model,
+        )
+    if not found.path.exists():
+        raise UserError(
+            "vanished_model",
+            f"The model file {found.path.name} is no longer where it was.",
+            "Put it back, or remove the model from the list.",
+            name=found.path.name,
+            path=str(found.path),
+        )
+    return found
+
+
+def lookup(model: str) -> Installed | None:
+    """The installed model with this id, whether or not its file is still there."""
+    if not re.fullmatch(r"[\w][\w.+-]*", model) or model.endswith(PARTIAL):
+        return None
+    return _read(models_folder() / model)
+
+
+def add_file(path: Path, copy: bool = False) -> list[Installed]:
+    """Add a GGUF file, or every GGUF file of a folder, by reference or copied.
+
+    A file that is already in the list is not added again. In a folder damaged files are passed over as
+    long as one is good. Raises UserError for a file that is no model, and no_models_in_folder.
+    """
+    path = path.expanduser().absolute()
+    if not path.is_dir():
+        return [_add_one(path, copy)]
+    added, problem = [], None
+    for file in _models_in(path):
+        try:
+            added.append(_add_one(file, copy))
+        except UserError as error:
+            problem = problem or error
+    if not added:
+        raise problem or UserError(
+            "no_models_in_folder",
+            f"There is no GGUF model in {path.name}.",
+            "Choose a model file, or a folder that holds some.",
+            name=path.name,
+        )
+    return added
+
+
+def remove(model: str) -> None:
+    """Remove a model: its own files are deleted, a referenced file is left alone. Raises UserError unknown_model."""
+    found = lookup(model)
+    if not found:
+        find(model)
+        return
+    # Without its manifest the model is gone at once, whatever happens to the rest.
+    (found.folder / MANIFEST).unlink()
+    shutil.rmtree(found.folder, ignore_errors=True)
+
+
+def unique_id(name: str) -> str:
+    """An id made of a name, not yet taken: lower case, digits, dots and dashes."""
+    wanted = slug(name)
+    number, found = 1, wanted
+    while (models_folder() / found).exists() or (models_folder() / (found + PARTIAL)).exists():
+        number += 1
+        found = f"{wanted}-{number}"
+    return found
+
+
+def slug(name: str) -> str:
+    """A name as an id and folder name: safe on every system, never empty. Letters of any script are kept."""
+    plain = re.sub(r"[^\w.+-]+", "-", name.lower()).strip("-._")[:80].strip("-._")
+    reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", plain)
+    return f"model-{plain}" if reserved else (plain or "model")
+
+
+def write_manifest(folder: Path, model: Installed) -> None:
+    """Write the manifest into `folder`: the last thing an installation does there."""
+    write_json(folder / MANIFEST, asdict(model))
+
+
+def _read(folder: Path) -> Installed | None:
+    try:
+        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        model = Installed(**data)
+    except (OSError, ValueError, TypeError):
+        return None
+    typed = isinstance(model.file, str) and isinstance(model.name, str) and isinstance(model.bytes, int)
+    return model if typed and model.id == folder.name else None
+
+
+def _models_in(folder: Path) -> list[Path]:
+    """Model files of a folder and what lies below it; projectors of vision models and later parts left out."""
+    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".gguf" and file.is_file())
+    return [f for f in found if not gguf.is_later_part(f.name) and not f.name.lower().startswith("mmproj")]
+
+
+def _add_one(path: Path, copy: bool) -> Installed:
+    header = gguf.read(path)
+    first = header.files[0]
+    known = _same_file(first)
+    if known:
+        return known
+    model = unique_id(gguf.plain_stem(first.name))
+    fields: dict[str, Any] = {
+        "id": model,
+        "name": _nice_name(header, first),
+        "bytes": header.file_bytes,
+        "sha256": "",
+        "licence": header.licence,
+        "added": time.time(),
+        "origin": str(first),
+    }
+    if not copy:
+        found = Installed(file=str(first), source="reference", **fields)
+        write_manifest(models_folder() / model, found)
+        return found
+    found = Installed(file=first.name, source="file", **fields)
+    _copy(header.files, found)
+    return found
+
+
+def _nice_name(header: gguf.Header, first: Path) -> str:
+    """The name people know it by: the file's own, since names inside files are often the trainer's."""
+    return gguf.plain_stem(first.name).replace("_", " ").strip() or header.name
+
+
+def _same_file(path: Path) -> Installed | None:
+    """The model already in the list that is this very file."""
+    for model in installed():
+        try:
+            if model.path.samefile(path):
+                return model
+        except OSError:
+            continue
+    return None
+
+
+def _copy(files: tuple[Path, ...], model: Installed) -> None:
+    """Copy the files into the model's own folder; it appears under its name only when whole."""
+    from models.hardware import free_disk
+
+    need, free = model.bytes, free_disk(models_folder())
+    if need > free:
+        raise disk_full(need, free)
+    work = models_folder() / (model.id + PARTIAL)
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        for file in files:
+            shutil.copyfile(file, work / file.name)
+        write_manifest(work, model)
+        work.rename(model.folder)
+    except OSError as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise UserError(
+            "copy_failed",
+            f"{model.name} could not be copied: {error.strerror or error}.",
+            "Make room on the disk, or add the model without copying it.",
+            name=model.name,
+            reason=error.strerror or str(error),
+        ) from None
+
+
+def disk_full(need: int, free: int) -> UserError:
+    """The error for too little room: bytes needed and bytes free."""
+    return UserError(
+        "disk_full",
+        f"This needs {need / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free on the disk.",
+        "Make room on the disk, then try again; what is there already is kept.",
+        need=f"{need / 1e9:.1f}",
+        free=f"{free / 1e9:.1f}",
+    )

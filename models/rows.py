@@ -1,0 +1,195 @@
+"""The list of models as every face shows it: catalogue and installed models joined, each with its fit."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.api.errors import UserError
+from engine.api.messages import FitReport, ModelRow
+from models import catalogue, fit, gguf, registry
+from models.catalogue import Entry
+from models.hardware import Hardware
+from models.registry import Installed
+from models.shape import Shape
+
+_MANY = 512
+_headers: dict[tuple[str, int, int], gguf.Header] = {}
+_lock = threading.Lock()
+
+
+def header(path: Path) -> gguf.Header:
+    """A file's header, read once as long as path, size and time of change stay the same. Raises UserError."""
+    try:
+        known = path.stat()
+    except OSError:
+        return gguf.read(path)
+    key = (str(path), known.st_size, known.st_mtime_ns)
+    with _lock:
+        if key in _headers:
+            return _headers[key]
+    found = gguf.read(path)
+    with _lock:
+        if len(_headers) >= _MANY:
+            _headers.clear()
+        _headers[key] = found
+    return found
+
+
+def rows(hardware: Hardware, context: int) -> list[ModelRow]:
+    """Installed models first, then the rest of the catalogue. `context` in tokens is what fits are judged at."""
+    here = registry.installed()
+    taken = {model.id for model in here}
+    found = [installed_row(model, hardware, context) for model in here]
+    return found + [entry_row(e, hardware, context) for e in catalogue.entries() if e.id not in taken]
+
+
+def row(model: str, hardware: Hardware, context: int) -> ModelRow:
+    """The row of one model, installed or of the catalogue. Raises UserError unknown_model."""
+    here = registry.lookup(model)
+    if here:
+        return installed_row(here, hardware, context)
+    known = catalogue.entry(model)
+    if known:
+        return entry_row(known, hardware, context)
+    raise UserError(
+        "unknown_model",
+        f"There is no model '{model}'.",
+        "`deskside models list` shows the models there are.",
+        model=model,
+    )
+
+
+def show(model: str, hardware: Hardware, context: int) -> dict[str, Any]:
+    """{row: ModelRow, details: …} with what the header or the catalogue says. Raises UserError unknown_model."""
+    found = row(model, hardware, context)
+    details: dict[str, Any] = {}
+    here, known = registry.lookup(model), catalogue.entry(model)
+    if here:
+        details |= {"sha256": here.sha256, "origin": here.origin, "added": here.added, "referenced": here.referenced}
+    if known:
+        details |= {"about": known.about, "licence_url": known.licence_url, "repo": known.repo}
+    read = _header_of(here)
+    shape = read.shape if read else known.shape if known else None
+    if read:
+        details |= {"template": read.template, "tensor_bytes": read.tensor_bytes, "title": read.name}
+        details |= {"files": [str(file) for file in read.files]}
+    if shape:
+        details["shape"] = asdict(shape)
+    return {"row": found, "details": details}
+
+
+def fit_of(model: str, hardware: Hardware, context: int) -> FitReport:
+    """The fit of one model at `context` tokens. Raises UserError unknown_model and those of its header."""
+    here = registry.lookup(model)
+    if here:
+        registry.find(model)
+        read = _header_of(here, strict=True)
+        return _header_fit(read, hardware, context) if read else row(model, hardware, context)["fit"]
+    return row(model, hardware, context)["fit"]
+
+
+def installed_row(model: Installed, hardware: Hardware, context: int) -> ModelRow:
+    """The row of an installed model. What is wrong with its file stands in `problem`, nothing is raised."""
+    known = catalogue.entry(model.id)
+    made = entry_row(known, hardware, context) if known else _bare(hardware, context)
+    made |= {
+        "id": model.id,
+        "name": model.name,
+        "installed": True,
+        "path": str(model.path),
+        "bytes": model.bytes,
+        "licence": model.licence or made["licence"],
+        "source": model.source,
+    }
+    try:
+        registry.find(model.id)
+        read = header(model.path) if model.file else None
+    except UserError as error:
+        made["problem"] = error.code if error.code == "vanished_model" else "damaged_model"
+        return made
+    if read:
+        _fill(made, read, hardware, context, known)
+    return made
+
+
+def entry_row(known: Entry, hardware: Hardware, context: int) -> ModelRow:
+    """The row of a model of the catalogue that is not here yet."""
+    return {
+        "id": known.id,
+        "name": known.name,
+        "installed": False,
+        "path": "",
+        "bytes": known.bytes,
+        "parameters": known.parameters,
+        "quantization": known.quantization,
+        "architecture": known.architecture,
+        "context": known.context,
+        "languages": list(known.languages),
+        "kind": known.kind,
+        "tags": [*(["starter"] if known.starter else []), *known.tags],
+        "licence": known.licence,
+        "source": "catalogue",
+        "fit": fit.estimate(known.shape, known.bytes, hardware, context, known.context),
+        "problem": "",
+    }
+
+
+def _bare(hardware: Hardware, context: int) -> ModelRow:
+    return {
+        "id": "",
+        "name": "",
+        "installed": True,
+        "path": "",
+        "bytes": 0,
+        "parameters": 0,
+        "quantization": "",
+        "architecture": "",
+        "context": 0,
+        "languages": [],
+        "kind": "chat",
+        "tags": [],
+        "licence": "",
+        "source": "file",
+        "fit": fit.estimate(Shape(), 0, hardware, context),
+        "problem": "",
+    }
+
+
+def _fill(made: ModelRow, read: gguf.Header, hardware: Hardware, context: int, known: Entry | None) -> None:
+    """What the file itself says goes before what the catalogue says of it."""
+    made["parameters"] = read.parameters
+    made["quantization"] = read.quantization
+    made["architecture"] = read.architecture
+    made["context"] = read.context or made["context"]
+    made["licence"] = made["licence"] or read.licence
+    made["fit"] = _header_fit(read, hardware, context)
+    if not known:
+        made["languages"], made["kind"] = list(read.languages), read.kind
+        made["tags"] = _tags(read)
+
+
+def _tags(read: gguf.Header) -> list[str]:
+    tags = {
+        "zh": "zh" in read.languages or read.architecture.startswith("qwen"),
+        "reasoning": "<think>" in read.template,
+        "embedding": read.kind == "embedding",
+    }
+    return [tag for tag, holds in tags.items() if holds]
+
+
+def _header_fit(read: gguf.Header, hardware: Hardware, context: int) -> FitReport:
+    return fit.estimate(read.shape, read.tensor_bytes, hardware, context, read.context)
+
+
+def _header_of(model: Installed | None, strict: bool = False) -> gguf.Header | None:
+    if not model or not model.file:
+        return None
+    try:
+        return header(model.path)
+    except UserError:
+        if strict:
+            raise
+        return None
