@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,14 +36,16 @@ class Answer:
         self.splitter = ThinkSplitter()
         self._unsent = ["", ""]  # text, thinking
         self._unstored = ["", ""]
-        self._last_emit = self._last_store = time.monotonic()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="answer ticker", daemon=True)
 
     def generate(self, load: Callable[[], Loaded]) -> Message:
         """Have the model write; returns the stored answer. A UserError is stored with the answer and raised."""
         self.core.store.run("UPDATE messages SET state = 'streaming', error = NULL WHERE id = ?", self.row["id"])
+        self._ticker.start()
         try:
-            loaded = load()
-            stats = self._write(loaded)
+            with self.core.turn(self.call.cancelled):
+                stats = self._write(load())
         except Cancelled:
             return self._finish("stopped", {"stop": "cancelled"})
         except UserError as error:
@@ -94,33 +97,39 @@ class Answer:
             self.call.emit("dropped", dropped=[m["id"] for m in self.plan.dropped], summary=self.plan.summary)
 
     def _take(self, text: str, thinking: str) -> None:
-        for waiting in (self._unsent, self._unstored):
-            waiting[0] += text
-            waiting[1] += thinking
-        now = time.monotonic()
-        if now - self._last_emit >= EMIT_EVERY_S:
-            self._emit(now)
-        if now - self._last_store >= JOURNAL_EVERY_S:
-            self._store(now)
+        with self._lock:
+            for waiting in (self._unsent, self._unstored):
+                waiting[0] += text
+                waiting[1] += thinking
 
-    def _emit(self, now: float) -> None:
-        text, thinking = self._unsent
+    def _tick(self) -> None:
+        """Runs beside the model, so that neither the pipe nor the disk is waited for between two tokens."""
+        stored = time.monotonic()
+        while not self._over.wait(EMIT_EVERY_S):
+            self._emit()
+            if time.monotonic() - stored >= JOURNAL_EVERY_S:
+                self._store()
+                stored = time.monotonic()
+
+    def _emit(self) -> None:
+        with self._lock:
+            (text, thinking), self._unsent = self._unsent, ["", ""]
         if text or thinking:
             self.call.emit("token", message=self.row["id"], text=text, thinking=thinking)
-        self._unsent, self._last_emit = ["", ""], now
 
-    def _store(self, now: float) -> None:
-        self.core.store.run(
-            "UPDATE messages SET text = text || ?, thinking = thinking || ? WHERE id = ?",
-            *self._unstored,
-            self.row["id"],
-        )
-        self._unstored, self._last_store = ["", ""], now
+    def _store(self) -> None:
+        with self._lock:
+            unstored, self._unstored = self._unstored, ["", ""]
+        if any(unstored):
+            sql = "UPDATE messages SET text = text || ?, thinking = thinking || ? WHERE id = ?"
+            self.core.store.run(sql, *unstored, self.row["id"])
 
     def _finish(self, state: MessageState, stats: Stats, error: dict[str, Any] | None = None) -> Message:
-        self._emit(time.monotonic())
+        self._over.set()
+        self._ticker.join()
+        self._emit()
         with self.core.store.transaction() as db:
-            self._store(time.monotonic())
+            self._store()
             db.execute(
                 "UPDATE messages SET state = ?, stats = ?, error = ? WHERE id = ?",
                 (state, json.dumps(stats), json.dumps(error) if error else None, self.row["id"]),

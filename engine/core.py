@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from engine.api.folders import database_file, home, logs_folder, models_folder
+from engine.api.job import Cancelled
+from engine.api.messages import JobRow
 from engine.api.settings import Settings, load_settings, save_settings
 from engine.chats import Chats
 from engine.runner import Runner
@@ -25,12 +28,14 @@ class Core:
             folder.mkdir(parents=True, exist_ok=True)
         self._listeners: list[Send] = []
         self._settings_lock = threading.Lock()
+        self._turn = threading.Lock()
         self.settings: Settings = load_settings()
         self.store = Store(database_file())
         self.chats = Chats(self.store)
         self.chats.recover()
         self.worker = Worker()
         self.runner = Runner(self.store, self.broadcast)
+        self.runner.ended.append(self._job_ended)
 
     def listen(self, send: Send) -> None:
         """Have every broadcast sent to `send` too."""
@@ -45,6 +50,17 @@ class Core:
         for send in list(self._listeners):
             send({"event": event, **data})
 
+    @contextmanager
+    def turn(self, cancelled: threading.Event) -> Iterator[None]:
+        """Hold the model from loading it to the answer's end: nobody else swaps it meanwhile. Raises Cancelled."""
+        while not self._turn.acquire(timeout=0.05):
+            if cancelled.is_set():
+                raise Cancelled
+        try:
+            yield
+        finally:
+            self._turn.release()
+
     def change_settings(self, values: dict[str, Any]) -> dict[str, Any]:
         """Check, store and announce new settings. Raises UserError."""
         with self._settings_lock:
@@ -52,6 +68,10 @@ class Core:
             save_settings(self.settings)
         self.broadcast("settings", values=values)
         return asdict(self.settings)
+
+    def _job_ended(self, row: JobRow) -> None:
+        if row["state"] == "done":
+            self.broadcast("models")
 
     def close(self) -> None:
         """Stop jobs (they can be resumed), free the model, close the database."""

@@ -42,9 +42,8 @@ def load_for(core: Core, call: Call, model: str) -> Loaded:
     if before is None or before.model != model:
         _refuse_too_big(core, model)
 
-    def progress(done: float) -> bool:
+    def progress(done: float) -> None:
         call.emit("load", done=done)
-        return not call.cancelled.is_set()
 
     loaded = core.worker.load(model, path, load_settings(core), progress, call.cancelled)
     if before is None or before.model != model:
@@ -62,9 +61,9 @@ def template_of(core: Core, model: str) -> Template:
 
 def _refuse_too_big(core: Core, model: str) -> None:
     from engine.machine import hardware
-    from models.rows import fit
+    from models.rows import fit_of
 
-    report = fit(model, hardware(core), context_of(core))
+    report = fit_of(model, hardware(core), context_of(core))
     if report["fit"] == "wont_fit":
         need, have = report["total"] / 1e9, report["available"] / 1e9
         raise UserError(
@@ -75,5 +74,3 @@ def _refuse_too_big(core: Core, model: str) -> None:
             have=f"{have:.1f}",
             largest_context=report["largest_context"],
         )
-
-

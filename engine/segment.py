@@ -49,7 +49,11 @@ def snippet(text: str, query: str, width: int = 90) -> tuple[str, list[list[int]
 
 def _marks(text: str, query: str) -> list[tuple[int, int]]:
     """Stemming finds 'running' for 'run' and 'runs' for 'running': a shared beginning is marked to the word's end."""
-    patterns = [
-        re.escape(t) if _CJK_RUN.match(t) else rf"\b{re.escape(t[: max(3, len(t) - 3)])}\w*" for t in terms(query)
-    ]
-    return [m.span() for m in re.finditer("|".join(patterns), text, re.IGNORECASE)] if patterns else []
+    found = [_fold(t) for t in terms(query)]
+    patterns = [re.escape(t) if _CJK_RUN.match(t) else rf"\b{re.escape(t[: max(3, len(t) - 3)])}\w*" for t in found]
+    return [m.span() for m in re.finditer("|".join(patterns), _fold(text), re.IGNORECASE)] if patterns else []
+
+
+def _fold(text: str) -> str:
+    """Without accents and full-width forms, every character staying at its place."""
+    return "".join(unicodedata.normalize("NFKD", c)[0] if not _CJK_RUN.match(c) else c for c in text)

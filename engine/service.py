@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from engine.requests import chat, chats, engine, jobs, models
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
 from engine.core import Call, Core
+from engine.requests import chat, chats, engine, jobs, models
 from engine.store import database_error
 
 Handler = Callable[..., Any]
@@ -92,7 +92,7 @@ def answer(core: Core, name: object, params: object, call: Call) -> dict[str, An
     except OSError as error:
         log.exception("system, in %s", name)
         return {"error": _system_error(error).to_json()}
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         log.exception("bug, in %s", name)
         text = f"Something went wrong inside Deskside ({type(error).__name__}: {error})."
         return {"error": UserError("bug", text, "Please report it; the log has the details.").to_json()}

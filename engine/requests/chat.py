@@ -11,6 +11,7 @@ from engine.chats import path_to
 from engine.context import start_plan
 from engine.core import Call, Core
 from engine.loading import context_of, load_for, template_of
+from engine.machine import hardware
 from engine.prompts import render
 from engine.requests.chats import announce
 
@@ -82,18 +83,25 @@ def count(core: Core, call: Call, chat: str, text: str = "") -> dict[str, Any]:
 
 def _choose_model(core: Core, chat: str, model: str) -> str:
     """The model asked for, else the conversation's, else the settings', else any that is installed."""
-    from models.registry import find, installed
+    from models.registry import find
 
     row = core.chats.get(chat)
     chosen = model or row["model"] or core.settings.default_model
-    if not chosen:
-        chosen = next((m.id for m in installed() if m.kind in ("chat", "base")), "")
-    if not chosen:
-        raise UserError("no_model", "No model is installed yet.", "Get one on the Models page first.")
+    chosen = chosen or _any_model(core)
     find(chosen)
     if chosen != row["model"]:
         announce(core, core.chats.update(chat, {"model": chosen}))
     return chosen
+
+
+def _any_model(core: Core) -> str:
+    """A chat model before a base model, a small one before a large one."""
+    from models.rows import rows
+
+    usable = [r for r in rows(hardware(core), context_of(core)) if r["installed"] and r["kind"] in ("chat", "base")]
+    if not usable:
+        raise UserError("no_model", "No model is installed yet.", "Get one on the Models page first.")
+    return min(usable, key=lambda r: (r["kind"] == "base", r["problem"] != "", r["bytes"]))["id"]
 
 
 def _answer(core: Core, call: Call, question: Message, model: str) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""What `deskside doctor` says: what is installed, what it can use, and what is in the way."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from engine.api.folders import database_file, home, models_folder
+from engine.machine import hardware
+
+if TYPE_CHECKING:
+    from engine.core import Core
+
+PACKAGES = ("deskside", "llama-cpp-python", "PySide6-Essentials", "sqlite-utils", "huggingface_hub", "httpx", "jinja2")
+
+
+def report(core: Core) -> dict[str, Any]:
+    """Facts of the machine and the installation; `problems` lists what a person should mend, [] if nothing."""
+    from engine.llama.devices import system_info
+    from models.hardware import free_disk
+    from models.registry import installed
+
+    machine, disk = hardware(core), free_disk(home())
+    return {
+        "system": {"platform": platform.platform(), "python": platform.python_version()},
+        "packages": {name: _version(name) for name in PACKAGES},
+        "sqlite": sqlite3.sqlite_version,
+        "hardware": asdict(machine),
+        "disk_free": disk,
+        "home": str(home()),
+        "database_bytes": database_file().stat().st_size,
+        "llama": system_info(),
+        "models": [model.id for model in installed()],
+        "recovered": core.store.recovered,
+        "problems": _problems(core, disk),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _problems(core: Core, disk: int) -> list[str]:
+    from models.registry import installed
+
+    found = []
+    if disk < 2_000_000_000:
+        found.append(f"Only {disk / 1e9:.1f} GB of disk are free in {home()}.")
+    if not installed():
+        found.append("No model is installed: `deskside models pull smollm2-135m-instruct` gets the starter model.")
+    if core.store.recovered:
+        found.append(f"The database was damaged; the old one is kept as {core.store.recovered['old']}.")
+    if not models_folder().is_dir():
+        found.append(f"{models_folder()} does not exist.")
+    return found

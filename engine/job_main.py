@@ -1,0 +1,108 @@
+"""The process of one job: `python -m engine.job_main KIND FOLDER`, parameters as the first line of stdin.
+
+Events go out on stdout, one JSON object a line. A line on stdin, or its end, asks the job to stop.
+Exit codes: 0 done, 2 UserError, 3 cancelled, 1 bug.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from engine.api.errors import UserError
+from engine.api.job import Cancelled, Job
+from engine.api.messages import encode
+
+MODULES = {"download": "models.download"}
+WAIT_FOR_PREDECESSOR_S = 10
+
+
+def main() -> int:
+    """Run the job; its last line is {"event": "end", "state", "result" or "error", "seconds", "peak_bytes"}."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def report(event: dict[str, Any]) -> None:
+        with lock:
+            output.write(encode(event))
+            output.flush()
+
+    kind, folder = sys.argv[1], Path(sys.argv[2])
+    params = json.loads(sys.stdin.buffer.readline())
+    cancelled = threading.Event()
+    threading.Thread(target=_listen, args=(cancelled,), daemon=True).start()
+    started = time.monotonic()
+    end = _run(kind, folder, params, report, cancelled)
+    report({"event": "end", **end, "seconds": time.monotonic() - started, "peak_bytes": _peak_bytes()})
+    return {"done": 0, "cancelled": 3}.get(end["state"], 2)
+
+
+def _run(
+    kind: str,
+    folder: Path,
+    params: dict[str, Any],
+    report: Callable[[dict[str, Any]], None],
+    cancelled: threading.Event,
+) -> dict[str, Any]:
+    """One of the three edges that catch everything."""
+    try:
+        with _folder_lock(folder):
+            job = Job(folder, params, report, cancelled)
+            result = importlib.import_module(MODULES[kind]).run(params, job)
+            job.flush()
+        return {"state": "done", "result": result}
+    except Cancelled:
+        return {"state": "cancelled"}
+    except UserError as error:
+        return {"state": "failed", "error": error.to_json()}
+    except Exception as error:
+        logging.exception("bug in job %s", kind)
+        text = f"Something went wrong inside Deskside ({type(error).__name__}: {error})."
+        return {
+            "state": "failed",
+            "error": UserError("bug", text, "Please report it; the log has the details.").to_json(),
+        }
+
+
+def _folder_lock(folder: Path) -> FileLock:
+    """After a crash of the engine its job may still be closing down: wait for it rather than work beside it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    try:
+        lock.acquire(timeout=WAIT_FOR_PREDECESSOR_S)
+    except Timeout:
+        raise UserError(
+            "job_running", f"{folder.name} is being worked on by another process.", "Wait for it, then resume."
+        ) from None
+    return lock
+
+
+def _listen(cancelled: threading.Event) -> None:
+    sys.stdin.buffer.readline()
+    cancelled.set()
+
+
+def _peak_bytes() -> int:
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
