@@ -1,0 +1,70 @@
+"""What the installed llama.cpp can compute on."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from engine.llama.quiet import ggml, library
+
+TYPES = {0: "cpu", 1: "gpu", 2: "integrated gpu", 3: "accelerator"}
+
+
+def devices() -> list[dict[str, Any]]:
+    """Every device llama.cpp sees: name, description, type (see TYPES), total and free memory in bytes."""
+    library()
+    count = ggml().ggml_backend_dev_count
+    count.restype = ctypes.c_size_t
+    return [_device(index) for index in range(count())]
+
+
+def _device(index: int) -> dict[str, Any]:
+    get = ggml().ggml_backend_dev_get
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    handle = ctypes.c_void_p(get(index))
+    free, total = _memory(handle)
+    return {
+        "name": _text("name", handle),
+        "description": _text("description", handle),
+        "type": TYPES.get(int(ggml().ggml_backend_dev_type(handle)), "other"),
+        "total": total,
+        "free": free,
+    }
+
+
+def _memory(handle: ctypes.c_void_p) -> tuple[int, int]:
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    ask = ggml().ggml_backend_dev_memory
+    ask.restype = None
+    ask(handle, ctypes.byref(free), ctypes.byref(total))
+    return free.value, total.value
+
+
+def _text(what: str, handle: ctypes.c_void_p) -> str:
+    ask = getattr(ggml(), f"ggml_backend_dev_{what}")
+    ask.restype = ctypes.c_char_p
+    return (ask(handle) or b"").decode("utf-8", "replace")
+
+
+def has_gpu() -> bool:
+    """Whether layers can be put anywhere but on the processor."""
+    return any("gpu" in device["type"] for device in devices())
+
+
+def system_info() -> dict[str, Any]:
+    """The installed build, for `deskside doctor`: versions, processor features, offload and mapping support."""
+    import llama_cpp
+
+    c = library()
+    version = ggml().ggml_version
+    version.restype = ctypes.c_char_p
+    return {
+        "llama_cpp_python": llama_cpp.__version__,
+        "llama_cpp": c.llama_version().decode(),
+        "ggml": (version() or b"").decode(),
+        "features": c.llama_print_system_info().decode().strip(" |"),
+        "gpu_offload": bool(c.llama_supports_gpu_offload()),
+        "mmap": bool(c.llama_supports_mmap()),
+        "mlock": bool(c.llama_supports_mlock()),
+        "devices": devices(),
+    }

@@ -1,0 +1,102 @@
+"""A loaded model: its weights, its words, and one context to run it in."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+from engine.llama.quiet import library
+
+
+@dataclass
+class Model:
+    """One model in memory. Not thread-safe, but for `tokenize` and `piece`, which only read.
+
+    `memory` holds llama.cpp's own figures in bytes: weights, kv_cache, compute, output.
+    """
+
+    handle: Any  # llama_model *
+    context: Any  # llama_context *
+    threads: int
+    batch_size: int
+    gpu_layers: int
+    memory: dict[str, int]
+
+    def __post_init__(self) -> None:
+        c = library()
+        self.vocab = c.llama_model_get_vocab(self.handle)
+        self.vocab_size = int(c.llama_vocab_n_tokens(self.vocab))
+        self.context_size = int(c.llama_n_ctx_seq(self.context))
+        self.train_context = int(c.llama_model_n_ctx_train(self.handle))
+        self.description = self._describe()
+        self._shown: frozenset[int] = frozenset()
+
+    @property
+    def template(self) -> str | None:
+        """The chat template of the model file, None for a base model."""
+        text = library().llama_model_chat_template(self.handle, None)
+        return text.decode("utf-8", "replace") if text else None
+
+    @property
+    def bos(self) -> str:
+        """The text of the token that begins a text, "" if the model has none."""
+        return self._special(library().llama_vocab_bos(self.vocab))
+
+    @property
+    def eos(self) -> str:
+        """The text of the token that ends a text, "" if the model has none."""
+        return self._special(library().llama_vocab_eos(self.vocab))
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether the model wants every text to begin with its BOS token."""
+        return bool(library().llama_vocab_get_add_bos(self.vocab)) and bool(self.bos)
+
+    def is_end(self, token: int) -> bool:
+        """Whether `token` ends an answer."""
+        return bool(library().llama_vocab_is_eog(self.vocab, token))
+
+    def show(self, texts: list[str]) -> None:
+        """Let `piece` write out these control tokens, which it leaves out otherwise."""
+        tokens = [self.tokenize(text) for text in texts]
+        self._shown = frozenset(t[0] for t in tokens if len(t) == 1)
+
+    def tokenize(self, text: str, special: bool = True, add_bos: bool = False) -> list[int]:
+        """The tokens of `text`; `special` reads control tokens written as text, `add_bos` puts BOS in front."""
+        c, data = library(), text.encode("utf-8", "replace")
+        tokens = (ctypes.c_int32 * (len(data) + 8))()
+        count = c.llama_tokenize(self.vocab, data, len(data), tokens, len(tokens), False, special)
+        if count < 0:
+            raise ValueError(f"llama.cpp could not cut {len(data)} bytes into tokens")
+        bos = [int(c.llama_vocab_bos(self.vocab))] if add_bos and self.bos else []
+        return bos + tokens[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token: often a part of a word, sometimes a part of a letter. b"" for control tokens."""
+        return self._piece(token, token in self._shown)
+
+    def close(self) -> None:
+        """Give the memory back. Calling it twice does no harm."""
+        c, context, handle = library(), self.context, self.handle
+        self.context = self.handle = None
+        if context:
+            c.llama_free(context)
+        if handle:
+            c.llama_model_free(handle)
+
+    def _special(self, token: int) -> str:
+        return self._piece(token, True).decode("utf-8", "replace") if token >= 0 else ""
+
+    def _piece(self, token: int, special: bool) -> bytes:
+        buffer = ctypes.create_string_buffer(256)
+        size = library().llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, special)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = library().llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, special)
+        return buffer.raw[:size]
+
+    def _describe(self) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        library().llama_model_desc(self.handle, buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace")

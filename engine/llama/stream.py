@@ -1,0 +1,47 @@
+"""From bytes of tokens to text that can be shown: whole letters, and never a piece of a stop string."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+
+class TextStream:
+    """Holds back what is undecided: half a letter, or the beginning of a stop string.
+
+    `stopped` is True once a stop string was met; its text and what follows are never given out.
+    """
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        self.stopped = False
+        self._letters = codecs.getincrementaldecoder("utf-8")("replace")
+        self._stop = [text for text in stop if text]
+        self._held = ""
+
+    def feed(self, piece: bytes) -> str:
+        """The text that is certain after one more token."""
+        text = self._letters.decode(piece)
+        return self._decide(text) if self._stop else text
+
+    def rest(self) -> str:
+        """What was held back for a stop string that did not come. Half a letter at the end is dropped."""
+        held, self._held = self._held, ""
+        return "" if self.stopped else held
+
+    def _decide(self, text: str) -> str:
+        held = self._held + text
+        found = [at for at in (held.find(stop) for stop in self._stop) if at >= 0]
+        if found:
+            self.stopped, self._held = True, ""
+            return held[: min(found)]
+        keep = max(_overlap(held, stop) for stop in self._stop)
+        self._held = held[len(held) - keep :]
+        return held[: len(held) - keep]
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that begins `stop`."""
+    for size in range(min(len(text), len(stop) - 1), 0, -1):
+        if stop.startswith(text[-size:]):
+            return size
+    return 0
