@@ -56,6 +56,14 @@ libX11-xcb.so.1 libx11-xcb1 libX11-xcb libx11 libX11-xcb1
 """
 PACKAGE_TOOLS = ("apt-get install -y", "dnf install -y", "pacman -S --needed", "zypper install -y")
 COMPILER = ("g++ cmake", "gcc-c++ cmake", "gcc cmake", "gcc-c++ cmake")
+PIP_CAUSES = (
+    (("No space left on device",), "The disk is full. Free some space and call this again."),
+    (
+        ("NewConnectionError", "Temporary failure in name", "ConnectTimeout", "ProxyError"),
+        "The package index cannot be reached. Check the network (or PIP_INDEX_URL) and call this again.",
+    ),
+    (("Failed building wheel", "CMake Error"), "A package could not be built; the compiler's words are in the log."),
+)
 
 
 def say(text: str) -> None:
@@ -145,9 +153,8 @@ def has_llama_wheel() -> bool:
     if any(VENV.glob("lib/python*/site-packages/llama_cpp_python-*")):
         return True
     pins = Path(CONSTRAINTS).read_text(encoding="utf-8").split()
-    cached = subprocess.run(
-        [PYTHON, "-m", "pip", "cache", "list", "llama_cpp_python"], capture_output=True, text=True, check=False
-    )
+    listing = [PYTHON, "-m", "pip", "cache", "list", "llama_cpp_python"]
+    cached = subprocess.run(listing, capture_output=True, text=True, check=False)
     versions = [word.split("-")[1] for word in cached.stdout.split() if word.startswith("llama_cpp_python-")]
     if any(f"llama_cpp_python=={version}" in pins for version in versions):
         return True
@@ -275,7 +282,7 @@ def run_pip(call: list[str]) -> int:
 def show_step(words: list[str]) -> None:
     if words[:1] == ["Collecting"]:
         say(f"  getting {words[1]}")
-    elif words[:3] == ["Building", "wheel", "for"] and words[3].startswith("llama") and words[-1] == "'started'":
+    elif words[:3] == ["Building", "wheel", "for"] and words[3].startswith("llama") and words[-1] == "started":
         say("  building llama.cpp; this takes some minutes, once")
     elif words[:2] == ["Installing", "collected"]:
         say("  installing")
@@ -284,19 +291,8 @@ def show_step(words: list[str]) -> None:
 def pip_failure(log: str) -> str:
     """One clear message out of pip's log."""
     errors = [line.strip() for line in log.splitlines() if "error" in line.lower()]
-    errors = [line for line in errors if not line.startswith("error: ")] or errors
-    if "No space left on device" in log:
-        cause = f"The disk of {VENV} is full. Free some space and call this again."
-    elif any(
-        sign in log for sign in ("NewConnectionError", "Temporary failure in name", "ConnectTimeout", "ProxyError")
-    ):
-        cause = "The package index could not be reached. Check the network (or PIP_INDEX_URL) and call this again."
-    elif "Failed building wheel" in log or "CMake Error" in log:
-        cause = "A package could not be built; the compiler's words are in the log."
-    else:
-        cause = errors[0] if errors else "pip stopped without saying why."
-    detail = "\n  ".join(errors[:3])
-    return f"The set-up failed. {cause}\n  {detail}\n  Everything pip said: {LOG}"
+    cause = next((text for signs, text in PIP_CAUSES if any(sign in log for sign in signs)), "pip's last words:")
+    return "\n  ".join([f"The set-up failed. {cause}", *errors[-3:], f"Everything pip said: {LOG}"])
 
 
 # The commands ---------------------------------------------------------------------------------------------------

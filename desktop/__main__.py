@@ -57,11 +57,19 @@ def start(words: list[str]) -> int:
 def build_parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
     """The parser of all commands, each file adding its own arguments."""
     parser = argparse.ArgumentParser(prog="deskside", description=tr("commands.about"), epilog=tr("commands.epilog"))
-    parser.add_argument("--version", action="version", version=f"deskside {version()}", help=tr("commands.version"))
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help=tr("commands.version"))
     adder = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, part in commands.items():
         part.add_arguments(adder.add_parser(name, help=tr(part.HELP), description=tr(part.HELP)))
     return parser
+
+
+class ShowVersion(argparse.Action):
+    """argparse's own action would look the version up for every `--help`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *unused: object) -> None:
+        print(f"deskside {version()}")
+        parser.exit()
 
 
 def version() -> str:
