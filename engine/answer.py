@@ -17,7 +17,7 @@ from engine.context import Plan, make_room, start_plan
 from engine.core import Call, Core
 from engine.prompts import render
 from engine.summary import summarize
-from engine.thinking import ThinkSplitter, opens_inside
+from engine.thinking import ThinkSplitter, opened_by
 from engine.worker import Generation, Loaded
 
 JOURNAL_EVERY_S = 0.4  # kill -9 loses at most this much text
@@ -62,18 +62,16 @@ class Answer:
 
     def text(self, piece: str) -> None:
         """The model wrote `piece`."""
-        for text, thinking in self.splitter.feed(piece):
-            self._take(text, thinking)
+        self._take(*self.splitter.feed(piece))
 
     def _write(self, loaded: Loaded) -> Stats:
         self._make_room(loaded)
         self.core.store.run("UPDATE messages SET sent = ? WHERE id = ?", json.dumps(self.plan.sent()), self.row["id"])
         prompt = self._prompt(loaded, self.plan, self.row["text"])
-        self.splitter = ThinkSplitter(starts_inside=opens_inside(prompt) and not self.row["text"])
+        self.splitter = ThinkSplitter(starts_inside=(not self.row["text"] and opened_by(prompt)) or False)
         request = Generation(prompt, self.sampling)
         stats = self.core.worker.generate(request, self, self.call.cancelled)
-        for text, thinking in self.splitter.finish():
-            self._take(text, thinking)
+        self._take(*self.splitter.rest())
         return stats
 
     def _prompt(self, loaded: Loaded, plan: Plan, begun: str = "") -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from engine.api.errors import UserError
 from engine.core import Call, Core
 from engine.llama.load import LoadSettings
 from engine.worker import Loaded
+
+PROGRESS_EVERY_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,13 @@ def load_for(core: Core, call: Call, model: str) -> Loaded:
     if before is None or before.model != model:
         _refuse_too_big(core, model)
 
+    shown = 0.0
+
     def progress(done: float) -> None:
-        call.emit("load", done=done)
+        nonlocal shown
+        if time.monotonic() - shown >= PROGRESS_EVERY_S or done == 1.0:
+            call.emit("load", done=done)
+            shown = time.monotonic()
 
     loaded = core.worker.load(model, path, load_settings(core), progress, call.cancelled)
     if before is None or before.model != model:
