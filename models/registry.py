@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.api.errors import UserError
 from engine.api.folders import models_folder, write_json
-from models import gguf
+from models import catalogue, gguf
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
@@ -169,10 +169,10 @@ def _add_one(path: Path, copy: bool) -> Installed:
     known = _same_file(first)
     if known:
         return known
-    model = unique_id(gguf.plain_stem(first.name))
+    model, name = _identity(header, first)
     fields: dict[str, Any] = {
         "id": model,
-        "name": _nice_name(header, first),
+        "name": name,
         "bytes": header.file_bytes,
         "sha256": "",
         "licence": header.licence,
@@ -188,9 +188,17 @@ def _add_one(path: Path, copy: bool) -> Installed:
     return found
 
 
-def _nice_name(header: gguf.Header, first: Path) -> str:
-    """The name people know it by: the file's own, since names inside files are often the trainer's."""
-    return gguf.plain_stem(first.name).replace("_", " ").strip() or header.name
+def _identity(header: gguf.Header, first: Path) -> tuple[str, str]:
+    """Id and name of a file: the catalogue's where it is one of its files, else made of the file's own name.
+
+    The name inside the file is often only the trainer's working title.
+    """
+    for entry in catalogue.entries():
+        same = [file for file in entry.files if file.name == first.name and file.bytes == header.file_bytes]
+        if same and unique_id(entry.id) == entry.id:
+            return entry.id, entry.name
+    name = gguf.plain_stem(first.name)
+    return unique_id(name), name
 
 
 def _same_file(path: Path) -> Installed | None:

@@ -1,0 +1,1 @@
+"""Where models come from: package indexes and hubs. Each source turns a name into a Delivery."""
