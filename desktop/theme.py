@@ -134,7 +134,7 @@ def _present(wanted: tuple[str, ...]) -> list[str]:
 def style_sheet(theme: Theme, font_size: int) -> str:
     """The style sheet of all `themes/*.qss`, filled with the theme's colours and the text's sizes."""
     values = {name: str(value) for name, value in vars(theme).items()}
-    sizes = {"size": 0, "size_small": -1.5, "size_faint": -2, "size_heading": 1, "size_title": 6}
+    sizes = {"size": 0, "size_small": -1.5, "size_faint": -2, "size_heading": 1, "size_title": 6, "size_welcome": 12}
     values |= {name: f"{font_size + more:g}px" for name, more in sizes.items()}
     values["icons"] = (Path(__file__).parent / "icons").as_posix()
     values["tone"] = "dark" if theme.dark else "light"

@@ -1,0 +1,92 @@
+"""One model as a card of the models page."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout
+
+from desktop.model_words import TONES, fit_words, summary
+from desktop.text import error_text, tr
+from desktop.widgets.make import button, frame, label, restyle, row
+from engine.api.errors import UserError
+from engine.api.messages import ModelRow
+
+
+class ModelCard(QFrame):
+    """Name, what it can, whether it fits, licence. Enter or a click opens the details."""
+
+    opened = Signal(str)
+    wanted = Signal(str)
+
+    def __init__(self, shown: ModelRow) -> None:
+        super().__init__()
+        self.row = shown
+        self.setProperty("kind", "card")
+        self.setProperty("clickable", True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setMinimumHeight(132)
+        self.setAccessibleName(f"{shown['name']}. {summary(shown)}. {fit_words(shown['fit'])}")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(16, 14, 16, 14)
+        box.setSpacing(6)
+        box.addLayout(self._head())
+        box.addWidget(label(summary(shown), "dim", wrap=True))
+        box.addLayout(self._fit())
+        box.addStretch(1)
+        box.addWidget(label(shown["licence"] or tr("models.licence_unknown"), "faint"))
+
+    def select(self, selected: bool) -> None:
+        """Mark the card whose details are open."""
+        restyle(self, "selected", selected)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A click opens the details."""
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.opened.emit(self.row["id"])
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """So does Enter, or the space bar."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.opened.emit(self.row["id"])
+        else:
+            super().keyPressEvent(event)
+
+    def _head(self) -> QVBoxLayout:
+        name = label(self.row["name"], "heading", wrap=True)
+        if self.row["installed"]:
+            mark = label(tr("models.installed"), "badge")
+        else:
+            mark = button(tr("models.download"), self._want, "small", name=self._download_name())
+        line = row(name, mark)
+        line.setStretch(0, 1)
+        line.setAlignment(mark, Qt.AlignmentFlag.AlignTop)
+        box = QVBoxLayout()
+        box.addLayout(line)
+        return box
+
+    def _download_name(self) -> str:
+        return tr("models.download_name", name=self.row["name"])
+
+    def _want(self) -> None:
+        self.wanted.emit(self.row["id"])
+
+    def _fit(self) -> QVBoxLayout:
+        problem = self.row["problem"]
+        tone = "red" if problem else TONES[self.row["fit"]["fit"]]
+        known = {"path": self.row["path"], "file": self.row["path"], "model": self.row["name"]}
+        text = error_text(UserError(problem, problem, **known))[0] if problem else fit_words(self.row["fit"])
+        words: QLabel = label(text, wrap=True)
+        line = row(dot(tone), words, spacing=6)
+        line.setStretch(1, 1)
+        box = QVBoxLayout()
+        box.addLayout(line)
+        return box
+
+
+def dot(tone: str) -> QFrame:
+    """A small round mark: good, amber, red or dim."""
+    made = frame(f"dot-{tone}")
+    made.setFixedSize(8, 8)
+    return made
