@@ -52,11 +52,16 @@ def frame(kind: str) -> QFrame:
 
 
 def row(
-    *items: QWidget | QLayout | int | None, spacing: int = 8, margins: tuple[int, int, int, int] = (0, 0, 0, 0)
+    *items: QWidget | QLayout | int | None,
+    spacing: int = 8,
+    margins: tuple[int, int, int, int] = (0, 0, 0, 0),
+    grow: int = -1,
 ) -> QHBoxLayout:
-    """Items side by side; a number is a fixed gap, None takes up the free room."""
+    """Items side by side; a number is a fixed gap, None takes up the free room, and so does item number `grow`."""
     made = QHBoxLayout()
     _fill(made, items, spacing, margins)
+    if grow >= 0:
+        made.setStretch(grow, 100)
     return made
 
 
