@@ -24,7 +24,7 @@ from models.hardware import free_disk
 from models.sources import hub, pypi
 from models.sources.archive import take_out
 from models.sources.delivery import Delivery, Fetch
-from models.sources.http import client, fetch, wrong_hash
+from models.sources.transfer import client, fetch, wrong_hash
 
 if TYPE_CHECKING:
     import httpx

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.api.errors import UserError
-from models.sources.http import disk_error
+from models.sources.transfer import disk_error
 
 _PIECE = 1 << 20
 
@@ -21,7 +21,7 @@ def take_out(archive: Path, member: str, target: Path, step: Callable[[], None])
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as source:
             _append(source.read, target, step)
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError):
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError):
         raise UserError(
             "bad_archive",
             f"{archive.name} does not hold the model it should.",

@@ -12,7 +12,7 @@ from engine.api.errors import UserError
 from models import gguf
 from models.catalogue import Entry, File
 from models.sources.delivery import Delivery, Fetch
-from models.sources.http import check_status, offline
+from models.sources.transfer import check_status, offline
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _NAME = re.compile(

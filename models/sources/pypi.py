@@ -11,7 +11,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 from engine.api.errors import UserError
 from models.catalogue import Entry
 from models.sources.delivery import Delivery, Fetch, Member
-from models.sources.http import get
+from models.sources.transfer import get
 
 if TYPE_CHECKING:
     import httpx
