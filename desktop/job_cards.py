@@ -35,13 +35,13 @@ class JobCard(QFrame):
         self.setProperty("kind", "card")
         self.row = job
         self._desk, self._detailed = desk, detailed
-        self.title, self.words = label("", "heading"), label("", "dim")
+        self.title, self.words = label("", "heading"), label("", "dim", wrap=True)
         self.bar = QProgressBar(textVisible=False, maximum=STEPS)
         self.problem = label("", "red", wrap=True)
         self.log = label("", "faint", wrap=True)
         self._buttons: QHBoxLayout = row()
         self._buttons_of: tuple[str, ...] | None = None
-        head = row(self.title, self.words, None, self._buttons, spacing=12)
+        head = row(self.title, self.words, self._buttons, spacing=12, grow=1)
         self.setLayout(column(head, self.bar, self.problem, self.log, margins=(18, 14, 18, 16)))
         self.show_job(job)
 

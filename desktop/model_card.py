@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
-from desktop.model_words import TONES, fit_words, summary
+from desktop.model_words import TONES, fit_words, licence_words, summary
 from desktop.text import error_text, tr
-from desktop.widgets.make import button, frame, label, restyle, row
+from desktop.widgets.make import button, column, frame, label, restyle, row
 from engine.api.errors import UserError
 from engine.api.messages import ModelRow
 
@@ -35,7 +35,7 @@ class ModelCard(QFrame):
         box.addWidget(label(summary(shown), "dim", wrap=True))
         box.addLayout(self._fit())
         box.addStretch(1)
-        box.addWidget(label(shown["licence"] or tr("models.licence_unknown"), "faint"))
+        box.addWidget(label(licence_words(shown), "faint"))
 
     def select(self, selected: bool) -> None:
         """Mark the card whose details are open."""
@@ -53,18 +53,15 @@ class ModelCard(QFrame):
         else:
             super().keyPressEvent(event)
 
-    def _head(self) -> QVBoxLayout:
+    def _head(self) -> QHBoxLayout:
         name = label(self.row["name"], "heading", wrap=True)
         if self.row["installed"]:
             mark = label(tr("models.installed"), "badge")
         else:
             mark = button(tr("models.download"), self._want, "small", name=self._download_name())
-        line = row(name, mark)
-        line.setStretch(0, 1)
+        line = row(name, mark, grow=0)
         line.setAlignment(mark, Qt.AlignmentFlag.AlignTop)
-        box = QVBoxLayout()
-        box.addLayout(line)
-        return box
+        return line
 
     def _download_name(self) -> str:
         return tr("models.download_name", name=self.row["name"])
@@ -72,17 +69,20 @@ class ModelCard(QFrame):
     def _want(self) -> None:
         self.wanted.emit(self.row["id"])
 
-    def _fit(self) -> QVBoxLayout:
+    def _fit(self) -> QHBoxLayout:
         problem = self.row["problem"]
         tone = "red" if problem else TONES[self.row["fit"]["fit"]]
         known = {"path": self.row["path"], "file": self.row["path"], "model": self.row["name"]}
         text = error_text(UserError(problem, problem, **known))[0] if problem else fit_words(self.row["fit"])
-        words: QLabel = label(text, wrap=True)
-        line = row(dot(tone), words, spacing=6)
-        line.setStretch(1, 1)
-        box = QVBoxLayout()
-        box.addLayout(line)
-        return box
+        return marked_line(tone, text)
+
+
+def marked_line(tone: str, text: str) -> QHBoxLayout:
+    """A line of words behind a small round mark."""
+    words = label(text, wrap=True)
+    words.setAlignment(Qt.AlignmentFlag.AlignTop)
+    mark = column(round(words.fontMetrics().height() / 2) - 4, dot(tone), None, spacing=0)
+    return row(mark, words, spacing=7, grow=1)
 
 
 def dot(tone: str) -> QFrame:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QMessageBox, QVBoxLayout, QWidget
 
 from desktop.desk import Desk
-from desktop.model_card import dot
-from desktop.model_words import TONES, fit_words, language_words
+from desktop.model_card import marked_line
+from desktop.model_words import TONES, fit_words, language_words, licence_words
 from desktop.text import bytes_text, count_text, language, tr
 from desktop.theme import theme
 from desktop.widgets.grid import scrolled
@@ -34,15 +34,14 @@ class ModelPanel(QFrame):
         self.setAccessibleName(tr("models.details"))
         self._desk = desk
         self.shown: ModelRow | None = None
-        self._facts = QVBoxLayout()
+        self._facts = column(spacing=10)
         self._buttons = column()
         body = QWidget()
         body.setLayout(column(self._facts, None, margins=(20, 4, 20, 8), spacing=10))
         close = icon_button("x", tr("frame.close"), self.put_away)
         self._close = close
         self._title = label("", "heading", wrap=True)
-        head = row(self._title, close, margins=(20, 14, 12, 4))
-        head.setStretch(0, 1)
+        head = row(self._title, close, margins=(20, 14, 12, 4), grow=0)
         foot = column(self._buttons, margins=(20, 8, 20, 16))
         self.setLayout(column(head, scrolled(body, tr("models.details")), foot, spacing=0))
         self.hide()
@@ -76,17 +75,13 @@ class ModelPanel(QFrame):
             self._facts.addWidget(label(str(about.get(language()) or about.get("en", "")), wrap=True))
         self._facts.addLayout(self._fit(self.shown))
         for name, value in _facts(self.shown, details):
-            self._facts.addSpacing(2)
-            self._facts.addWidget(label(tr(f"models.fact_{name}"), "faint"))
             words = label(_breakable(value), wrap=True)
-            words.setTextInteractionFlags(words.textInteractionFlags().TextSelectableByMouse)
-            self._facts.addWidget(words)
+            words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            self._facts.addLayout(column(label(tr(f"models.fact_{name}"), "faint"), words, spacing=1))
 
     def _fit(self, model: ModelRow) -> QVBoxLayout:
         report = model["fit"]
-        line = row(dot(TONES[report["fit"]]), label(fit_words(report), wrap=True), spacing=6)
-        line.setStretch(1, 1)
-        box = column(line, spacing=4)
+        box = column(marked_line(TONES[report["fit"]], fit_words(report)), spacing=4)
         if report["largest_context"]:
             words = tr("models.largest_context", count=count_text(report["largest_context"]))
             box.addWidget(label(words, "dim", wrap=True))
@@ -141,7 +136,7 @@ def _facts(model: ModelRow, details: dict[str, Any]) -> list[tuple[str, str]]:
         ("languages", language_words(model["languages"])),
         ("architecture", model["architecture"]),
         ("layers", str((shape or {}).get("layers") or "")),
-        ("licence", model["licence"]),
+        ("licence", licence_words(model)),
         ("source", tr(f"models.source_{model['source']}")),
         ("repo", str(details.get("repo") or "")),
         ("path", model["path"]),

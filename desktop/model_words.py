@@ -7,6 +7,7 @@ from engine.api.messages import FitReport, ModelRow
 
 FIRST_LANGUAGES = ("zh", "en")
 TONES = {"fits": "good", "tight": "amber", "wont_fit": "red", "unknown": "dim"}
+LICENCES = {name.lower(): name for name in ("Apache-2.0", "MIT", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0")}
 FILTERS = ("fits", "zh", "reasoning", "vision", "embedding")
 
 
@@ -27,7 +28,12 @@ def summary(row: ModelRow) -> str:
         parts.append(bytes_text(row["bytes"]))
     if row["context"]:
         parts.append(tr("models.context", count=count_text(row["context"])))
-    return " · ".join(part for part in parts if part)
+    return "\u00a0· ".join(part.replace(" ", "\u00a0") for part in parts if part)
+
+
+def licence_words(row: ModelRow) -> str:
+    """The licence as its own people spell it; files write it in small letters."""
+    return LICENCES.get(row["licence"].lower(), row["licence"]) or tr("models.licence_unknown")
 
 
 def language_words(languages: list[str]) -> str:
@@ -37,7 +43,7 @@ def language_words(languages: list[str]) -> str:
     words = tr("models.list_comma").join(tr(f"models.language_{name}") for name in known)
     if not known:
         return tr("models.languages", count=more) if more else ""
-    return tr("models.languages_more", known=words, count=more) if more else words
+    return tr("models.languages_more", known=words, all=len(languages)) if more else words
 
 
 def passes(row: ModelRow, filters: set[str], query: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from PySide6.QtWidgets import QWidget
 
 from desktop.actions import Action
 from desktop.text import tr
+from desktop.widgets.make import column, label
 from engine.api.parts import load_part, part_names
 
 if TYPE_CHECKING:
@@ -50,16 +52,41 @@ class Page:
         return tr(f"{self.id}.page")
 
 
+class BrokenPage(PageWidget):
+    """Stands for a page that cannot be imported: its own error, not the end of the window."""
+
+    def __init__(self, desk: Desk, name: str, error: ImportError) -> None:
+        super().__init__(desk)
+        title = label(tr("frame.broken_page", name=name), "heading")
+        self.setLayout(column(title, label(str(error), "dim", wrap=True), None, margins=(28, 20, 28, 28)))
+
+
 def all_pages() -> list[Page]:
     """Every page there is, in the order of the rail."""
-    pages = [load_part(PACKAGE, name).PAGE for name in part_names(PACKAGE)]
+    pages = [page for page, _ in _parts()]
     return sorted(pages, key=lambda page: (page.place, page.order))
 
 
 def page_actions() -> list[Action]:
-    """The actions of all pages: their own, and opening them."""
-    found = [action for name in part_names(PACKAGE) for action in getattr(load_part(PACKAGE, name), "ACTIONS", ())]
-    return [*(_opening(page) for page in all_pages() if page.place != "none"), *found]
+    """The actions of all pages: opening them, and their own."""
+    own = [action for _, actions in _parts() for action in actions]
+    return [*(_opening(page) for page in all_pages() if page.place != "none"), *own]
+
+
+def _parts() -> list[tuple[Page, list[Action]]]:
+    return [_part(name) for name in part_names(PACKAGE)]
+
+
+def _part(name: str) -> tuple[Page, list[Action]]:
+    try:
+        module = load_part(PACKAGE, name)
+    except ImportError as error:
+        return Page(name, "bug", 99, partial(_broken, name, error)), []
+    return module.PAGE, list(getattr(module, "ACTIONS", ()))
+
+
+def _broken(name: str, error: ImportError, desk: Desk) -> PageWidget:
+    return BrokenPage(desk, name, error)
 
 
 def _opening(page: Page) -> Action:

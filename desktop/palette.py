@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
@@ -15,6 +15,7 @@ from desktop.widgets.make import frame, label, row
 if TYPE_CHECKING:
     from desktop.desk import Desk
 
+MOST_ROWS = 10
 MOVES = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
 
 
@@ -29,6 +30,7 @@ class Palette(QDialog):
         self.field = QLineEdit(placeholderText=tr("frame.palette_prompt"))
         self.field.setAccessibleName(tr("frame.palette_prompt"))
         self.list = QListWidget()
+        self.list.setProperty("kind", "palette")
         self.list.setAccessibleName(tr("frame.palette_list"))
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._empty = label(tr("frame.palette_empty"), "dim")
@@ -56,8 +58,8 @@ class Palette(QDialog):
         for widget in (self.field, self._empty, self.list):
             box.addWidget(widget)
         self.setLayout(row(card))
-        width, height = min(560, parent.width() - 64), min(420, parent.height() - 120)
-        self.resize(width, height)
+        width = min(560, parent.width() - 64)
+        self.setFixedWidth(width)
         self.move(parent.mapToGlobal(QPoint((parent.width() - width) // 2, 64)))
 
     def _filter(self, query: str) -> None:
@@ -71,6 +73,9 @@ class Palette(QDialog):
             self._add(action)
         self.list.setCurrentRow(0)
         self._empty.setVisible(not ranked)
+        height = self.list.sizeHintForRow(0) * min(len(ranked), MOST_ROWS) + 4 if ranked else 0
+        self.list.setFixedHeight(height)
+        self.adjustSize()
 
     def _add(self, action: Action) -> None:
         item = QListWidgetItem()
@@ -80,7 +85,7 @@ class Palette(QDialog):
         line = QWidget()
         line.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         line.setLayout(row(label(action.label), None, label(keys, "faint"), margins=(10, 4, 10, 4)))
-        item.setSizeHint(line.sizeHint())
+        item.setSizeHint(QSize(0, line.sizeHint().height() + 6))
         self.list.addItem(item)
         self.list.setItemWidget(item, line)
 

@@ -7,7 +7,16 @@ from typing import Any, cast
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop.actions import Action
 from desktop.desk import Desk
@@ -17,6 +26,7 @@ from desktop.model_panel import ModelPanel
 from desktop.model_words import FILTERS, hub_name, is_hub_name, passes
 from desktop.page import Page, PageWidget
 from desktop.text import bytes_text, error_text, tr
+from desktop.widgets.flow import Flow
 from desktop.widgets.grid import CardGrid, scrolled
 from desktop.widgets.make import button, clear, column, frame, icon_button, label, row
 from engine.api.errors import UserError
@@ -150,11 +160,7 @@ class ModelsPage(PageWidget):
         self.problem.setLayout(self._problem_box)
         for name in FILTERS:
             self.filters[name] = button(tr(f"models.filter_{name}"), self._filter, "chip")
-        self.search.setMinimumWidth(150)
-        self.search.setMaximumWidth(340)
-        tools = row(self.search, *self.filters.values())
-        tools.addStretch(1)
-        tools.setStretch(0, 10)
+        tools = Flow(self.search, *self.filters.values(), first_width=340)
         inner = QWidget()
         inner.setLayout(
             column(
@@ -265,6 +271,7 @@ class ModelsPage(PageWidget):
         chip = frame("chip")
         self._hardware_words = label("", "dim")
         chip.setLayout(row(self._hardware_words, margins=(10, 6, 10, 6)))
+        chip.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         chip.hide()
         return chip
 

@@ -18,7 +18,7 @@ from engine.api.folders import home
 from engine.api.settings import Settings
 
 Setting = dataclasses.Field[Any]
-CONTROL_WIDTH = 220
+CONTROL_WIDTH, CHECK_WIDTH = 220, 22
 TYPING_MS = 600
 
 
@@ -77,7 +77,7 @@ class SettingsPage(PageWidget):
         if setting.metadata.get("lines"):
             line.setLayout(column(words, control.widget, spacing=6))
         else:
-            control.widget.setFixedWidth(CONTROL_WIDTH if control.wide else control.widget.sizeHint().width())
+            control.widget.setFixedWidth(CONTROL_WIDTH if control.wide else CHECK_WIDTH)
             line.setLayout(row(words, control.widget, spacing=24, grow=0))
         return line
 
@@ -160,6 +160,8 @@ class Control(QObject):
         box.setRange(low, high)
         box.setSingleStep(1024 if high > 100_000 else 1)
         box.setKeyboardTracking(False)
+        if field := box.findChild(QLineEdit):
+            field.setTextMargins(8, 0, 0, 0)  # the style sheet's padding does not reach it
         if automatic := find(f"settings.{setting.name}_auto"):
             box.setSpecialValueText(automatic)
         box.valueChanged.connect(self._changed)

@@ -8,14 +8,13 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QButtonGroup, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from desktop.desk import Desk
-from desktop.icons import pixmap
 from desktop.job_cards import JobCards
-from desktop.model_card import dot
-from desktop.model_words import TONES, fit_words, summary
+from desktop.model_card import marked_line
+from desktop.model_words import TONES, fit_words, licence_words, summary
 from desktop.page import Page, PageWidget
 from desktop.text import error_text, language, tr
 from desktop.widgets.grid import scrolled
-from desktop.widgets.make import button, clear, column, frame, label, row
+from desktop.widgets.make import Picture, button, clear, column, frame, label, row
 from engine.api.errors import UserError
 from engine.api.messages import JobRow, ModelRow
 
@@ -85,8 +84,7 @@ class WelcomePage(PageWidget):
         self._show_send()
 
     def _build(self) -> None:
-        mark = label("")
-        mark.setPixmap(pixmap("message-square", "accent", 36))
+        mark = Picture("message-square", "accent", 36)
         languages = row(*self.languages.values(), spacing=12)
         card = frame("card")
         card.setLayout(column(self.model_box, self.jobs, self.problem, margins=(18, 16, 18, 16), spacing=10))
@@ -112,6 +110,7 @@ class WelcomePage(PageWidget):
 
     def _language_button(self, name: str, words: str) -> QPushButton:
         made = button(words, lambda: self.desk.set(language=name), "choice")
+        made.setFixedHeight(48)
         made.setCheckable(True)
         made.setChecked(language() == name)
         group = self.findChild(QButtonGroup) or QButtonGroup(self)
@@ -133,9 +132,8 @@ class WelcomePage(PageWidget):
             )
         self.jobs.setVisible(bool(self.jobs.cards))
         self.model_box.addLayout(row(label(model["name"], "heading"), None, *([state] if state else [])))
-        self.model_box.addWidget(label(summary(model) + " · " + model["licence"], "dim", wrap=True))
-        line = row(dot(TONES[model["fit"]["fit"]]), label(fit_words(model["fit"])), None, spacing=6)
-        self.model_box.addLayout(line)
+        self.model_box.addWidget(label(f"{summary(model)} · {licence_words(model)}", "dim", wrap=True))
+        self.model_box.addLayout(marked_line(TONES[model["fit"]["fit"]], fit_words(model["fit"])))
         self._show_send()
 
     def _show_send(self) -> None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QWidget
 
-LEAST_WIDTH = 270
+LEAST_WIDTH = 300
 
 
 class CardGrid(QWidget):
@@ -41,7 +41,7 @@ class CardGrid(QWidget):
             self._box.setColumnStretch(column, 1 if column < columns else 0)
         self._columns = columns
         for number, card in enumerate(self._cards):
-            self._box.addWidget(card, number // columns, number % columns, Qt.AlignmentFlag.AlignTop)
+            self._box.addWidget(card, number // columns, number % columns)
             card.show()
 
 

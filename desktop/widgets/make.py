@@ -7,7 +7,8 @@ from collections.abc import Callable
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from desktop.icons import icon
+from desktop.icons import icon, pixmap
+from desktop.theme import theme_keeper
 
 
 def label(text: str, kind: str = "", *, wrap: bool = False) -> QLabel:
@@ -31,17 +32,43 @@ def button(text: str, clicked: Callable[[], object], kind: str = "", *, name: st
     return made
 
 
-def icon_button(picture: str, name: str, clicked: Callable[[], object], *, size: int = 18) -> QToolButton:
-    """A button with an icon alone; `name` is its tooltip and its name for screen readers."""
-    made = QToolButton()
-    made.setIcon(icon(picture, "dim", size))
-    made.setIconSize(QSize(size, size))
-    made.setToolTip(name)
-    made.setAccessibleName(name)
-    made.setCursor(Qt.CursorShape.PointingHandCursor)
-    made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    made.clicked.connect(lambda *_: clicked())
-    return made
+class IconButton(QToolButton):
+    """A button with an icon alone, tinted by the theme; `name` is its tooltip and its name for screen readers."""
+
+    def __init__(self, picture: str, name: str, clicked: Callable[[], object], *, size: int = 18) -> None:
+        super().__init__()
+        self._picture, self._size = picture, size
+        self.setIconSize(QSize(size, size))
+        self.setToolTip(name)
+        self.setAccessibleName(name)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.clicked.connect(lambda *_: clicked())
+        theme_keeper().changed.connect(self.tint)
+        self.tint()
+
+    def tint(self) -> None:
+        """Draw the icon in the colours of the current theme."""
+        self.setIcon(icon(self._picture, "dim", self._size))
+
+
+def icon_button(picture: str, name: str, clicked: Callable[[], object], *, size: int = 18) -> IconButton:
+    """A button with the icon `picture` alone, called `name`."""
+    return IconButton(picture, name, clicked, size=size)
+
+
+class Picture(QLabel):
+    """An icon that only shows, in a colour of the theme."""
+
+    def __init__(self, picture: str, colour: str, size: int) -> None:
+        super().__init__()
+        self._picture, self._colour, self._size = picture, colour, size
+        theme_keeper().changed.connect(self.tint)
+        self.tint()
+
+    def tint(self) -> None:
+        """Draw the icon in the colours of the current theme."""
+        self.setPixmap(pixmap(self._picture, self._colour, self._size, self.devicePixelRatioF()))
 
 
 def frame(kind: str) -> QFrame:
