@@ -75,10 +75,14 @@ def run(params: dict[str, Any], job: Job, free: int | None = None) -> dict[str, 
         return {"model": model, "bytes": here.bytes}
     job.step(0, plan(str(params["model"])).bytes, "bytes")
     with client() as http:
-        delivery = _resolve(params, http)
-        job.folder.mkdir(parents=True, exist_ok=True)
-        check_room(delivery, job.folder, free_disk(job.folder) if free is None else free)
-        sha256 = _Work(delivery, job, http).run()
+        return deliver(model, _resolve(params, http), job, http, free)
+
+
+def deliver(model: str, delivery: Delivery, job: Job, http: httpx.Client, free: int | None = None) -> dict[str, Any]:
+    """Fetch a delivery into the job's folder and publish it as `model`. Result and errors as in `run`."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    check_room(delivery, job.folder, free_disk(job.folder) if free is None else free)
+    sha256 = _Work(delivery, job, http).run()
     job.flush()
     return _publish(model, delivery, job.folder, sha256)
 

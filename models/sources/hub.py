@@ -153,6 +153,7 @@ def _fetches(repo: str, revision: str, endpoint: str, chosen: list[str], files: 
 
 def _info(repo: str, endpoint: str) -> Any:
     """The hub's own description of a repository, through huggingface_hub of any version from 0.34 on."""
+    _quiet()
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
@@ -171,6 +172,12 @@ def _info(repo: str, endpoint: str) -> Any:
     except transport as error:
         raise offline(endpoint, error) from None
     raise AssertionError("each of these statuses raises")
+
+
+def _quiet() -> None:
+    """Keep the library from calling huggingface.co on its own account; it reads this once, when imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_UPDATE_CHECK", "1")
 
 
 def _listing(siblings: Iterable[Any]) -> dict[str, tuple[int, str]]:

@@ -15,8 +15,9 @@ from engine.api.errors import UserError
 if TYPE_CHECKING:
     import httpx
 
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds before each further try while nothing arrives
+AGAIN_AFTER = 0.2  # seconds, where bytes had come before the connection broke
 FIRST_WAITS = (0.5, 1.0)  # before the first byte: someone is waiting for an answer
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
@@ -97,7 +98,7 @@ class _Download:
         """Count and hash what an earlier try left. Says whether there was anything."""
         try:
             with self.path.open("rb") as file:
-                while piece := file.read(4 * CHUNK):
+                while piece := file.read(CHUNK):
                     self.hash.update(piece)
                     self.done += len(piece)
                     self.step(min(self.done, self.size or self.done))
@@ -136,7 +137,7 @@ class _Download:
             patience = waits if self.done else waits[: len(FIRST_WAITS)]
             if failures > len(patience):
                 raise offline(self.url, reason)
-            self._wait(patience[max(0, failures - 1)])
+            self._wait(patience[failures - 1] if failures else AGAIN_AFTER)
 
     def _wait(self, seconds: float) -> None:
         """Wait, still seeing a cancel."""
@@ -167,7 +168,7 @@ class _Download:
     def _write(self, answer: httpx.Response) -> None:
         try:
             with self.path.open("ab") as file:
-                for piece in answer.iter_raw(CHUNK):
+                for piece in answer.iter_raw():
                     file.write(piece)
                     self.hash.update(piece)
                     self.done += len(piece)
