@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.api.errors import UserError
 
-MAX_RANGE = 100_000
-MAX_FACTOR = 100_000
 MAX_OUTPUT = 32 * 1024 * 1024  # characters of one prompt
-MAX_SECONDS = 5.0
 MAX_TEMPLATE = 1024 * 1024
 # Stands for the place where an open answer ends; no template or message contains it.
 OPEN_END = "\ue000open\ue001end\ue000"
 
 Messages = list[dict[str, Any]]
-
-
-class Refused(Exception):
-    """The template itself said no: `raise_exception(…)`."""
 
 
 def render(
@@ -46,6 +37,8 @@ def render(
     if not template:
         return _plain(messages, add_generation_prompt)
     values = {"bos_token": bos, "eos_token": eos, "add_generation_prompt": add_generation_prompt, **extra}
+    from engine.sandbox import Refused
+
     try:
         return _run(template, messages, values)
     except Refused:
@@ -75,6 +68,8 @@ def _plain(messages: Messages, add_generation_prompt: bool) -> str:
 
 def _run_again(template: str, messages: Messages, values: dict[str, Any]) -> str:
     """Once more in the shape that strict templates (Gemma, Mistral) demand: no system role, turns alternating."""
+    from engine.sandbox import Refused
+
     try:
         return _run(template, alternating(messages), values)
     except Refused as refused:
@@ -100,13 +95,17 @@ def _run(template: str, messages: Messages, values: dict[str, Any]) -> str:
     """Render within bounds of size and time."""
     from jinja2 import TemplateError
 
+    from engine.sandbox import Refused, TooMuch, limited
+
     if len(template) > MAX_TEMPLATE:
         raise _bad("it is too long")
     try:
-        pieces = _compiled(template).generate(messages=messages, **values)
-        return "".join(_bounded(pieces))
+        with limited():
+            return "".join(_bounded(_compiled(template).generate(messages=messages, **values)))
     except Refused:
         raise
+    except TooMuch as error:
+        raise _bad(str(error)) from None
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise _bad(f"{type(error).__name__}: {error}") from None
     except (RecursionError, MemoryError) as error:
@@ -133,25 +132,6 @@ def _bad(detail: str) -> UserError:
 
 @functools.lru_cache(maxsize=8)
 def _compiled(template: str) -> Any:
-    return _environment().from_string(template)
+    from engine.sandbox import environment
 
-
-@functools.cache
-def _environment() -> Any:
-    """Jinja2 as Hugging Face sets it up for chat templates."""
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
-    return environment
-
-
-def _refuse(text: str) -> None:
-    raise Refused(str(text))
-
-
-def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **rest: Any) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **rest)
+    return environment().from_string(template)

@@ -54,12 +54,12 @@ class ThinkSplitter:
         said, thought = "", ""
         self._held += text
         while self._held:
-            before = len(self._held), self._inside
+            before = len(self._held), self._inside, self._said
             if self._inside:
                 thought += self._think()
             else:
                 said += self._say()
-            if (len(self._held), self._inside) == before:
+            if (len(self._held), self._inside, self._said) == before:
                 break
         return said, thought
 
