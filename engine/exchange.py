@@ -102,7 +102,9 @@ def _load(path: Path) -> Any:
 
 def _check_size(size: int, path: Path) -> None:
     if size > MAX_DUMP_BYTES:
-        raise UserError("file_too_big", f"{path.name} is larger than 512 MB.", "Export fewer conversations at once.")
+        raise UserError(
+            "file_too_big", f"{path.name} is larger than 512 MB.", "Export fewer conversations at once.", path=path.name
+        )
 
 
 def _not_a_dump(path: str) -> UserError:

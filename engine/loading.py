@@ -36,7 +36,7 @@ def context_of(core: Core) -> int:
 def load_for(core: Core, call: Call, model: str) -> Loaded:
     """Load `model` unless it is loaded; refuses beforehand what would not fit in memory.
 
-    Raises UserError (unknown_model, vanished_model, damaged_model, model_too_big) or Cancelled.
+    Raises UserError (unknown_model, vanished_model, damaged_model, model_wont_fit) or Cancelled.
     """
     from models.registry import find
 
@@ -75,7 +75,7 @@ def _refuse_too_big(core: Core, model: str) -> None:
     if report["fit"] == "wont_fit":
         need, have = report["total"] / 1e9, report["available"] / 1e9
         raise UserError(
-            "model_too_big",
+            "model_wont_fit",
             f"This model needs {need:.1f} GB and {have:.1f} GB are free.",
             "Close other programs, choose a smaller context in the settings, or a smaller model.",
             need=f"{need:.1f}",

@@ -138,4 +138,4 @@ def _system_error(error: OSError) -> UserError:
         return UserError(
             "disk_full", "The disk is full; nothing more can be saved.", "Free some space, then try again."
         )
-    return UserError("system_error", f"The system refused: {error}.", "Check the file or folder, then try again.")
+    return UserError("system_error", f"The system refused: {error}.", "Check the file or folder.", detail=str(error))

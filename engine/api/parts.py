@@ -19,5 +19,11 @@ def load_part(package: str, name: str) -> ModuleType:
     """Import one part. An unknown name is a UserError; an ImportError inside the part stays its own error."""
     known = part_names(package)
     if name not in known:
-        raise UserError("unknown_part", f"There is no '{name}' in {package}.", f"Known: {', '.join(known)}.")
+        raise UserError(
+            "unknown_part",
+            f"There is no '{name}' in {package}.",
+            f"Known: {', '.join(known)}.",
+            name=name,
+            known=", ".join(known),
+        )
     return importlib.import_module(f"{package}.{name}")

@@ -100,7 +100,7 @@ def _any_model(core: Core) -> str:
 
     usable = [r for r in rows(hardware(core), context_of(core)) if r["installed"] and r["kind"] in ("chat", "base")]
     if not usable:
-        raise UserError("no_model", "No model is installed yet.", "Get one on the Models page first.")
+        raise UserError("no_model_installed", "No model is installed yet.", "Get one on the Models page first.")
     return min(usable, key=lambda r: (r["kind"] == "base", r["problem"] != "", r["bytes"]))["id"]
 
 

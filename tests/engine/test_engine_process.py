@@ -153,7 +153,7 @@ def test_a_bad_request_is_answered_and_the_next_one_too(
 
 def test_without_a_model_the_question_is_refused_before_it_is_stored(engine: EnginePipe) -> None:
     chat = engine.ask("chats.create")["id"]
-    assert code_of(engine, "chat.send", chat=chat, text="hello") == "no_model"
+    assert code_of(engine, "chat.send", chat=chat, text="hello") == "no_model_installed"
     assert code_of(engine, "chat.send", chat=chat, text="  \n") == "empty_message"
     assert engine.ask("chats.get", chat=chat)["messages"] == []
 
