@@ -191,13 +191,14 @@ def _add_one(path: Path, copy: bool) -> Installed:
 def _identity(header: gguf.Header, first: Path) -> tuple[str, str]:
     """Id and name of a file: the catalogue's where it is one of its files, else made of the file's own name.
 
-    The name inside the file is often only the trainer's working title.
+    The name inside the file is often only the trainer's working title, so it comes last: it serves for
+    files without a name, such as the blobs of other programs.
     """
     for entry in catalogue.entries():
         same = [file for file in entry.files if file.name == first.name and file.bytes == header.file_bytes]
         if same and unique_id(entry.id) == entry.id:
             return entry.id, entry.name
-    name = gguf.plain_stem(first.name)
+    name = gguf.plain_stem(first.name) if first.suffix.lower() == ".gguf" else header.name
     return unique_id(name), name
 
 

@@ -44,6 +44,10 @@ def tiny(size: int = 3_000_000, seed: int = 0) -> bytes:
     return tiny_gguf.gguf(shapes=((64, size // 128),), data=data)
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def pull(name: str, hub: StandInHub, report: Callable[[dict[str, Any]], None] = lambda event: None) -> Job:
     plan = download.plan(name, hub.url, hub.index)
     job = Job(plan.folder, plan.params, report)
@@ -67,8 +71,8 @@ def test_a_hub_model_arrives_whole(hub: StandInHub) -> None:
     assert found.path.read_bytes() == data
     assert found.sha256 == hashlib.sha256(data).hexdigest()
     assert (found.source, found.licence, found.origin) == ("hub", "apache-2.0", f"{REPO}:Tiny-Q4_K_M.gguf")
-    assert sorted(os.listdir(found.folder)) == ["Tiny-Q4_K_M.gguf", "manifest.json"]
-    assert os.listdir(models_folder()) == ["tiny"]
+    assert names(found.folder) == ["Tiny-Q4_K_M.gguf", "manifest.json"]
+    assert names(models_folder()) == ["tiny"]
     last = [e for e in events if e["event"] == "step"][-1]
     assert (last["done"], last["total"], last["unit"]) == (len(data), len(data), "bytes")
     assert download.plan(REPO).installed
@@ -288,7 +292,7 @@ def test_parts_in_wheels_are_joined(hub: StandInHub, html: bool) -> None:
     assert deliver(two_part_entry(hub, data), hub, new_job())["bytes"] == len(data)
     found = registry.find("tiny-parts")
     assert found.path.read_bytes() == data
-    assert sorted(os.listdir(found.folder)) == ["manifest.json", "tiny.gguf"]
+    assert names(found.folder) == ["manifest.json", "tiny.gguf"]
 
 
 def test_the_first_part_is_not_fetched_twice(hub: StandInHub) -> None:
