@@ -187,7 +187,7 @@ class Composer(QWidget):
         )
         self.hint = label(tr("chat.enter_hint"), "faint")
         self.hint.setToolTip(tr("chat.enter_hint_long"))
-        self.stop_button = button(tr("chat.stop"), self.stop_wanted.emit, "small")
+        self.stop_button = button(tr("chat.stop"), self.stop_wanted.emit)
         self.stop_button.setToolTip(tr("chat.stop_hint"))
         self.send_button = button(tr("chat.send"), self._submit, "main")
         return row(self.panel_button, None, self.hint, self.stop_button, self.send_button)

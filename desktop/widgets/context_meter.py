@@ -11,6 +11,7 @@ from desktop.theme import theme
 from desktop.widgets.make import label, row
 
 NEARLY_FULL = 0.8
+HEIGHT = 32  # px, that of the model picker beside it
 
 
 class Bar(QWidget):
@@ -42,7 +43,8 @@ class ContextMeter(QFrame):
         self.percent = label("")
         self.percent.setFixedWidth(self.fontMetrics().horizontalAdvance("100%") + 6)
         self.percent.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.setLayout(row(self.words, self.bar, self.percent, margins=(11, 6, 11, 6)))
+        self.setLayout(row(self.words, self.bar, self.percent, margins=(11, 0, 11, 0)))
+        self.setFixedHeight(HEIGHT)
         self.hide()
 
     def set_used(self, used: int | None, size: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QFocusEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QFrame, QSizePolicy, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QMenu, QSizePolicy, QWidget
 
 from desktop.text import error_text, tr
 from desktop.widgets.composer import ComposerText
@@ -15,6 +15,8 @@ from desktop.widgets.richtext import RichText
 from desktop.widgets.thinking import ThinkingBlock
 from engine.api.errors import UserError
 from engine.api.messages import Message
+
+NARROW = 560  # px: below this the lesser actions stand behind "…"
 
 
 class MessageRow(QWidget):
@@ -158,7 +160,7 @@ class AnswerRow(MessageRow):
         self._build_problem()
         self._build_actions()
         parts = (row(self.notice, None), self.thinking, self.body, self.waiting, self.problem, self._under)
-        self.setLayout(column(*parts, spacing=6))
+        self.setLayout(column(*parts, spacing=6, margins=(0, 0, 0, 12)))
         self._shown_text, self._shown_thinking = "", ""
         self._thought_s: float | None = None
         self.update_message(message)
@@ -228,15 +230,27 @@ class AnswerRow(MessageRow):
         )
         self.sent = button(tr("chat.sent"), lambda: self.ask("sent"), "word", name=tr("chat.sent_name"))
         self.delete = button(tr("chat.delete"), lambda: self.ask("delete"), "word", name=tr("chat.delete_answer"))
+        self.more = button("…", self._open_more, "word", name=tr("chat.more_name"))
         self.figures = FittingLabel()
-        words = (self.copy, self.again, self.more_of_it, self.switcher, self.sent, self.delete)
-        line = row(*words, spacing=4)
+        words = (self.copy, self.again, self.more_of_it, self.switcher, self.sent, self.delete, self.more)
+        line = row(*words, spacing=8)
         line.addWidget(self.figures, 1)
-        line.setContentsMargins(0, 0, 0, 4)
         self._under = QWidget()
         self._under.setLayout(line)
-        # The first word stands under the text, its padding left of it.
-        line.setContentsMargins(-6, 0, 0, 4)
+        self._under.setMinimumWidth(1)  # else the words would widen the whole column in a narrow window
+
+    def _open_more(self) -> None:
+        """What a narrow row has no room for."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if self.message["sent"]:
+            menu.addAction(tr("chat.sent"), lambda: self.ask("sent"))
+        menu.addAction(tr("chat.delete"), lambda: self.ask("delete"))
+        menu.popup(self.more.mapToGlobal(self.more.rect().bottomLeft()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._show_actions(self.message["state"] == "streaming")
 
     def _show_notice(self) -> None:
         words = dropped_words(self.message)
@@ -261,9 +275,12 @@ class AnswerRow(MessageRow):
         message = self.message
         cut_off = message["state"] == "stopped" or message["stats"].get("stop") in ("length", "context")
         self.more_of_it.setVisible(cut_off and not live)
-        for widget in (self.copy, self.again, self.sent, self.delete):
+        narrow = self.width() < NARROW
+        for widget in (self.copy, self.again):
             widget.setVisible(not live)
-        self.sent.setVisible(not live and bool(message["sent"]))
+        self.sent.setVisible(not live and not narrow and bool(message["sent"]))
+        self.delete.setVisible(not live and not narrow)
+        self.more.setVisible(not live and narrow)
         self.figures.set_choices([] if live else short_figures(message))
         self.figures.setToolTip(exact_figures(message))
 

@@ -122,7 +122,7 @@ class MessageView(QScrollArea):
     def _build(self) -> None:
         self._column = QWidget()
         self._box = QVBoxLayout(self._column)
-        self._box.setSpacing(14)
+        self._box.setSpacing(6)
         self._box.addStretch(1)
         self.setWidget(self._column)
         self.jump = button(tr("chat.jump_to_end"), self.jump_to_end, "jump")

@@ -12,6 +12,7 @@ from engine.api.messages import Fit, ModelRow
 
 FIT_COLOURS: dict[Fit, str] = {"fits": "accent", "tight": "amber", "wont_fit": "red", "unknown": "faint"}
 DOT = 8
+HEIGHT = 32  # px
 
 
 def fit_words(fit: Fit) -> str:
@@ -47,8 +48,8 @@ class ModelPicker(QPushButton):
         self._loaded = ""
         self._narrow = False
         self._menu = QMenu(self)
-        self._menu.aboutToShow.connect(self._fill)
-        self.setMenu(self._menu)
+        self.setFixedHeight(HEIGHT)
+        self.clicked.connect(self.open_menu)
         self._show()
 
     def set_models(self, models: list[ModelRow]) -> None:
@@ -70,6 +71,11 @@ class ModelPicker(QPushButton):
         """Leave the fit words out where there is little room."""
         self._narrow = narrow
         self._show()
+
+    def open_menu(self) -> None:
+        """Show the models under the button."""
+        self._fill()
+        self._menu.popup(self.mapToGlobal(self.rect().bottomLeft()))
 
     def models(self) -> list[ModelRow]:
         """The models on offer."""

@@ -59,6 +59,7 @@ def number_field(name: str) -> QSpinBox | QDoubleSpinBox:
         field.setSingleStep(1 if whole else 0.05)
         field.setRange(low, high)
     field.setFixedWidth(112)
+    field.lineEdit().setTextMargins(8, 0, 0, 0)
     field.setAccessibleName(tr(f"chat.sampling_{name}"))
     field.setToolTip(tr(f"chat.sampling_{name}_hint"))
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -30,7 +30,7 @@ def send(core: Core, call: Call, chat: str, text: str, parent: int | None = None
     question = core.chats.add(chat, above, "user", text, "done")
     call.emit("message", message=question)
     if not row["title"]:
-        core.chats.update(chat, {"title": _title(text)})
+        announce(core, core.chats.update(chat, {"title": _title(text)}))
     return _answer(core, call, question, name)
 
 
