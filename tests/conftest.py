@@ -10,9 +10,11 @@ from pathlib import Path
 
 import network_guard
 import pytest
+import real_models
 
 from desktop.pipe import EnginePipe
 
+pytest_plugins = ["window_kit"]
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
 if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
@@ -40,6 +42,18 @@ def attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv(network_guard.RECORD, str(record))
     yield record
     assert not record.exists(), f"went out to the network: {record.read_text(encoding='utf-8')}"
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The starter model's GGUF file: English, 98 MB."""
+    return real_models.smollm2()
+
+
+@pytest.fixture(scope="session")
+def qwen_coder() -> Path:
+    """Qwen2.5 Coder 0.5B's GGUF file: Chinese and English, 491 MB."""
+    return real_models.qwen_coder()
 
 
 @pytest.fixture

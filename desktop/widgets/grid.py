@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QWidget
 
-LEAST_WIDTH = 300
+LEAST_WIDTH = 280
 
 
 class CardGrid(QWidget):
