@@ -25,7 +25,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-MAX_SECONDS = 3.0
+MAX_SECONDS = 8.0  # a long conversation takes the slowest of known templates 2
 MAX_STEPS = 10_000_000  # turns of loops, calls, and things put into lists
 MAX_TEXT = 32 * 1024 * 1024  # characters of one text
 MAX_ITEMS = 100_000  # of a range or a repeated list, and any number given to a filter or method
@@ -222,6 +222,8 @@ def _check_format(text: str) -> None:
 
 def _checked(value: Any) -> Any:
     """The value, once its texts and everything inside its lists were weighed and charged."""
+    if isinstance(value, int | float | None):
+        return value
     waiting, size = [value], 0
     while waiting:
         one = waiting.pop()

@@ -36,7 +36,7 @@ def load(path: Path, settings: LoadSettings, progress: Progress = lambda done: T
     Raises Cancelled, or UserError: vanished_model, damaged_model, unsupported_model, model_too_big.
     """
     if not path.is_file():
-        raise UserError("vanished_model", f"{path} is not there any more.", "Add or download it again.", path=str(path))
+        raise _vanished(path)
     layers = _first_layers(settings)
     while True:
         try:
@@ -127,6 +127,16 @@ def _memory(handle: Any) -> dict[str, int]:
     return memory
 
 
+def _vanished(path: Path) -> UserError:
+    return UserError(
+        "vanished_model",
+        f"The model file {path.name} is no longer where it was.",
+        "Put it back, or remove the model from the list.",
+        name=path.name,
+        path=str(path),
+    )
+
+
 def _failure(path: Path, detail: str) -> UserError:
     """Which kind of failure llama.cpp's words mean."""
     if any(word in detail.lower() for word in ("alloc", "out of memory", "oom")):
@@ -141,10 +151,10 @@ def _failure(path: Path, detail: str) -> UserError:
         )
     return UserError(
         "damaged_model",
-        f"{path.name} could not be loaded: {detail or 'it is not a model file'}.",
-        "Download or add it again.",
+        f"{path.name} is damaged: {detail or 'it is not a model file'}.",
+        "Download or copy it again.",
         name=path.name,
-        detail=detail,
+        reason=detail,
     )
 
 

@@ -1,0 +1,361 @@
+"""The worker and llama.cpp underneath it, with real models: what is promised about an answer holds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from real_models import qwen_coder, smollm2
+
+from engine.api.errors import UserError
+from engine.api.job import Cancelled
+from engine.api.messages import Stats
+from engine.api.sampling import Sampling
+from engine.worker import Generation, LoadSettings, Worker
+
+# One thread: llama.cpp's threads wait for each other spinning, which a busy machine makes very slow.
+SETTINGS = LoadSettings(context_size=512, threads=1)
+GREEDY = Sampling(temperature=0)
+STORY = "Once upon a time there was a small cat who lived by the sea. Every morning"
+
+
+class Heard:
+    """A listener that keeps what it hears and may act on it."""
+
+    def __init__(self, act: Callable[[Heard], None] = lambda heard: None) -> None:
+        self.pieces: list[str] = []
+        self.prefills: list[tuple[int, int, float | None]] = []
+        self._act = act
+
+    def prefill(self, done: int, total: int, left_s: float | None) -> None:
+        self.prefills.append((done, total, left_s))
+
+    def text(self, piece: str) -> None:
+        self.pieces.append(piece)
+        self._act(self)
+
+    @property
+    def whole(self) -> str:
+        return "".join(self.pieces)
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    made = Worker()
+    made.load("smollm2", smollm2(), SETTINGS, lambda done: None, threading.Event())
+    yield made
+    made.close()
+
+
+def write(
+    worker: Worker, prompt: str = STORY, sampling: Sampling = GREEDY, tokens: int = 12, stop: tuple[str, ...] = ()
+) -> tuple[str, Stats]:
+    heard = Heard()
+    stats = worker.generate(Generation(prompt, sampling, stop, tokens), heard, threading.Event())
+    return heard.whole, stats
+
+
+def cold(worker: Worker) -> None:
+    """Fill the cache with something else."""
+    write(worker, "zzz 123", tokens=1)
+
+
+def test_what_is_known_of_a_loaded_model(worker: Worker) -> None:
+    loaded = worker.loaded()
+    assert loaded is not None
+    assert (loaded.model, loaded.context_size, loaded.train_context) == ("smollm2", 512, 8192)
+    assert (loaded.bos, loaded.eos) == ("<|im_start|>", "<|im_end|>")
+    assert loaded.template is not None and "<|im_start|>" in loaded.template
+    assert loaded.memory["weights"] > 90_000_000
+    assert loaded.memory["kv_cache"] == 512 * 30 * 2 * 192 * 2  # cells, layers, K and V, width, bytes
+    assert loaded.memory["compute"] > 0
+
+
+def test_loading_the_same_again_is_there_at_once(worker: Worker) -> None:
+    heard: list[float] = []
+    again = worker.load("smollm2", smollm2(), SETTINGS, heard.append, threading.Event())
+    assert again is worker.loaded()
+    assert heard == []
+
+
+def test_the_same_seed_writes_the_same_text_and_another_seed_another(worker: Worker) -> None:
+    warm = [write(worker, sampling=Sampling(temperature=1.5, min_p=0, seed=seed), tokens=20)[0] for seed in (7, 7, 8)]
+    assert warm[0] == warm[1] != warm[2]
+
+
+def test_temperature_zero_is_repeatable_and_figures_are_whole(worker: Worker) -> None:
+    cold(worker)
+    text, stats = write(worker)
+    again, _ = write(worker)
+    assert text == again != ""
+    assert stats["stop"] == "length"
+    assert (stats["tokens"], stats["reused_tokens"]) == (12, 0)
+    assert stats["prompt_tokens"] == worker.count(STORY)
+    assert stats["context_used"] == stats["prompt_tokens"] + 11
+    assert stats["context_size"] == 512
+    assert 0 < stats["prefill_s"] <= stats["first_token_s"]
+    assert stats["tokens_per_s"] == pytest.approx(11 / stats["decode_s"])
+
+
+def test_a_longer_conversation_reads_only_what_is_new(worker: Worker) -> None:
+    cold(worker)
+    first, stats = write(worker)
+    longer = STORY + first + " And then the dog said:"
+    warm, again = write(worker, longer)
+    assert again["reused_tokens"] >= stats["prompt_tokens"] + 8
+    cold(worker)
+    fresh, none = write(worker, longer)
+    assert none["reused_tokens"] == 0
+    assert fresh == warm
+
+
+def test_a_branch_reuses_the_shared_beginning_only(worker: Worker) -> None:
+    cold(worker)
+    write(worker, STORY + " the fish swam")
+    branch, stats = write(worker, STORY + " a bird sang")
+    assert stats["reused_tokens"] == worker.count(STORY)
+    cold(worker)
+    assert write(worker, STORY + " a bird sang")[0] == branch
+
+
+def test_the_same_prompt_again_still_has_logits_to_go_on_from(worker: Worker) -> None:
+    text, _ = write(worker)
+    again, stats = write(worker)
+    assert again == text
+    assert stats["reused_tokens"] == stats["prompt_tokens"] - 1
+
+
+def test_a_stop_string_never_leaks(worker: Worker) -> None:
+    whole, _ = write(worker, tokens=30)
+    for start in (3, 10, 21):
+        stop = whole[start : start + 9]
+        heard = Heard()
+        stats = worker.generate(Generation(STORY, GREEDY, (stop, "\0never"), 30), heard, threading.Event())
+        assert stats["stop"] == "stop_string"
+        assert heard.whole == whole[: whole.index(stop)]
+
+
+def test_text_held_back_for_a_stop_string_that_never_came_is_written(worker: Worker) -> None:
+    whole, _ = write(worker, tokens=10)
+    kept, stats = write(worker, tokens=10, stop=(whole[-3:] + "\0",))
+    assert (kept, stats["stop"]) == (whole, "length")
+
+
+def test_cancel_ends_within_a_token_and_leaves_a_usable_cache(worker: Worker) -> None:
+    cold(worker)
+    whole, _ = write(worker, tokens=30)
+    cold(worker)
+    cancelled = threading.Event()
+    heard = Heard(lambda heard: cancelled.set() if len(heard.pieces) == 5 else None)
+    stats = worker.generate(Generation(STORY, GREEDY, (), 30), heard, cancelled)
+    assert (stats["stop"], len(heard.pieces)) == ("cancelled", 5)
+    assert whole.startswith(heard.whole)
+    text, after = write(worker, tokens=30)
+    assert (text, after["reused_tokens"]) == (whole, after["prompt_tokens"] - 1)
+
+
+def test_cancel_while_the_prompt_is_read(worker: Worker) -> None:
+    cold(worker)
+    cancelled = threading.Event()
+    heard = Heard()
+    timer = threading.Timer(0.1, cancelled.set)
+    timer.start()
+    stats = worker.generate(Generation(STORY * 20, GREEDY, (), 5), heard, cancelled)
+    timer.join()
+    assert (stats["stop"], stats["tokens"], heard.whole) == ("cancelled", 0, "")
+    assert write(worker)[1]["stop"] == "length"
+
+
+def test_reading_a_long_prompt_is_told_step_by_step(worker: Worker) -> None:
+    cold(worker)
+    heard = Heard()
+    stats = worker.generate(Generation(STORY * 20, GREEDY, (), 1), heard, threading.Event())
+    done = [step[0] for step in heard.prefills]
+    assert len(done) > 1
+    assert done == sorted(done)
+    assert heard.prefills[-1] == (stats["prompt_tokens"], stats["prompt_tokens"], 0.0)
+    assert all(left is not None and left > 0 for _, _, left in heard.prefills[:-1])
+
+
+def test_a_full_context_ends_the_answer(worker: Worker) -> None:
+    prompt = STORY * 25 + " la la la"
+    assert 400 < worker.count(prompt) < 512
+    text, stats = write(worker, prompt, Sampling(temperature=0, logit_bias={0: -1000, 2: -1000, 4: -1000}), tokens=0)
+    assert stats["stop"] == "context"
+    assert stats["context_used"] == 512
+    assert stats["tokens"] == 512 - stats["prompt_tokens"] + 1
+    assert text
+
+
+def test_a_prompt_longer_than_the_context_says_by_how_much(worker: Worker) -> None:
+    prompt = STORY * 40
+    with pytest.raises(UserError) as error:
+        write(worker, prompt)
+    assert error.value.code == "context_too_long"
+    assert error.value.values["over"] == worker.count(prompt) - 511
+    assert write(worker)[1]["stop"] == "length"
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(top_k=5),
+        Sampling(top_k=0, top_p=0.5, min_p=0),
+        Sampling(top_k=0, top_p=1, min_p=0.2),
+        Sampling(xtc_probability=0.9, xtc_threshold=0.05),
+        Sampling(mirostat=1),
+        Sampling(mirostat=2, mirostat_tau=3, mirostat_eta=0.2),
+        Sampling(dry_multiplier=0.8, dry_penalty_last_n=-1),
+        Sampling(repeat_penalty=1.2, repeat_last_n=-1, frequency_penalty=0.5, presence_penalty=0.5),
+        Sampling(temperature=5.0, seed=4_294_967_294),
+        Sampling(logit_bias={10**9: 5.0, -4: 1.0}),
+    ],
+    ids=lambda sampling: ",".join(sampling.to_json()),
+)
+def test_every_sampler_runs_and_obeys_its_seed(worker: Worker, sampling: Sampling) -> None:
+    fixed = Sampling(**{"seed": 3, **sampling.to_json()})
+    texts = [write(worker, sampling=fixed, tokens=8) for _ in range(2)]
+    assert texts[0][0] == texts[1][0]
+    assert texts[0][1]["tokens"] == 8
+
+
+def test_top_k_of_one_is_the_greedy_choice(worker: Worker) -> None:
+    assert write(worker, sampling=Sampling(top_k=1, temperature=2.0))[0] == write(worker)[0]
+
+
+def test_penalties_and_dry_break_a_loop(worker: Worker) -> None:
+    loop = "yes no yes no " * 12 + "yes"
+    assert write(worker, loop, tokens=8)[0].startswith(" no yes no")
+    for sampling in (Sampling(temperature=0, repeat_penalty=2.0), Sampling(temperature=0, dry_multiplier=5.0)):
+        assert "no yes no" not in write(worker, loop, sampling, 8)[0]
+
+
+def test_logit_bias_forces_and_bans_a_token(worker: Worker) -> None:
+    token = worker.tokenize(" fish")[0]
+    assert write(worker, sampling=Sampling(temperature=0, logit_bias={token: 1000}), tokens=4)[0] == " fish" * 4
+    text, _ = write(worker, tokens=1)
+    banned = worker.tokenize(text)[0]
+    assert write(worker, sampling=Sampling(temperature=0, logit_bias={banned: -1000}), tokens=1)[0] != text
+
+
+def test_control_tokens_are_read_as_such_only_where_asked(worker: Worker) -> None:
+    assert worker.tokenize("<|im_end|>") == [2]
+    assert len(worker.tokenize("<|im_end|>", special=False)) > 1
+
+
+def test_odd_text_is_cut_into_tokens(worker: Worker) -> None:
+    assert worker.count("") == 0
+    assert worker.count("a\0b") > 1
+    assert worker.count("\ud800 lone surrogate") > 1
+    assert worker.count("😀 你好") > 2
+
+
+def test_nothing_to_answer_is_said(worker: Worker) -> None:
+    with pytest.raises(UserError, match="nothing to answer"):
+        write(worker, "")
+
+
+def test_an_exception_of_the_listener_reaches_the_caller_and_the_worker_lives(worker: Worker) -> None:
+    def fail(heard: Heard) -> None:
+        raise RuntimeError("the listener broke")
+
+    with pytest.raises(RuntimeError, match="the listener broke"):
+        worker.generate(Generation(STORY, GREEDY, (), 5), Heard(fail), threading.Event())
+    assert write(worker)[1]["stop"] == "length"
+
+
+def test_questions_are_answered_while_an_answer_is_written_and_waiting_ones_can_leave(worker: Worker) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def hold(heard: Heard) -> None:
+        began.set()
+        go_on.wait(30)
+
+    results: list[Stats] = []
+    first = threading.Thread(
+        target=lambda: results.append(worker.generate(Generation(STORY, GREEDY, (), 3), Heard(hold), threading.Event()))
+    )
+    first.start()
+    assert began.wait(30)
+    assert worker.count("a b") == 2
+    leaving = threading.Event()
+    leaving.set()
+    with pytest.raises(Cancelled):
+        worker.generate(Generation(STORY, GREEDY, (), 3), Heard(), leaving)
+    go_on.set()
+    first.join(30)
+    assert results[0]["tokens"] == 3
+
+
+def test_chinese_streams_without_broken_letters() -> None:
+    worker = Worker()
+    worker.load("qwen", qwen_coder(), SETTINGS, lambda done: None, threading.Event())
+    prompt = "<|im_start|>user\n用三句话介绍一下长城，并加上一个表情。<|im_end|>\n<|im_start|>assistant\n"
+    heard = Heard()
+    stats = worker.generate(Generation(prompt, GREEDY, (), 40), heard, threading.Event())
+    worker.close()
+    assert stats["tokens"] > 10
+    assert "\ufffd" not in heard.whole
+    assert sum("\u4e00" <= letter <= "\u9fff" for letter in heard.whole) > 15
+
+
+def code_of(worker: Worker, path: Path) -> UserError:
+    with pytest.raises(UserError) as error:
+        worker.load("bad", path, SETTINGS, lambda done: None, threading.Event())
+    return error.value
+
+
+def test_bad_files_are_refused_with_a_reason_and_the_worker_lives_on(tmp_path: Path) -> None:
+    worker = Worker()
+    cut, empty, text = tmp_path / "cut.gguf", tmp_path / "empty.gguf", tmp_path / "text.gguf"
+    with smollm2().open("rb") as file:
+        cut.write_bytes(file.read(20_000_000))
+    empty.write_bytes(b"")
+    text.write_text("not a model at all", encoding="utf-8")
+    errors = [code_of(worker, path) for path in (cut, empty, text, tmp_path / "gone.gguf")]
+    assert [error.code for error in errors] == [*["damaged_model"] * 3, "vanished_model"]
+    assert "not within the file bounds" in errors[0].text
+    assert worker.loaded() is None
+    with pytest.raises(UserError, match="No model is loaded"):
+        write(worker)
+    worker.load("good", smollm2(), SETTINGS, lambda done: None, threading.Event())
+    assert write(worker, tokens=2)[1]["tokens"] == 2
+    worker.close()
+
+
+def test_loading_tells_its_progress_and_can_be_cancelled() -> None:
+    worker = Worker()
+    cancelled, heard = threading.Event(), []
+
+    def progress(done: float) -> None:
+        heard.append(done)
+        cancelled.set()
+
+    with pytest.raises(Cancelled):
+        worker.load("smollm2", smollm2(), SETTINGS, progress, cancelled)
+    assert worker.loaded() is None
+    worker.load("smollm2", smollm2(), SETTINGS, heard.append, threading.Event())
+    assert heard[-1] == 1.0
+    assert worker.loaded() is not None
+    worker.unload()
+    assert worker.loaded() is None
+    worker.close()
+    with pytest.raises(UserError, match="shutting down"):
+        worker.unload()
+
+
+def test_closing_ends_the_answer_in_progress() -> None:
+    worker = Worker()
+    worker.load("smollm2", smollm2(), SETTINGS, lambda done: None, threading.Event())
+    began, results = threading.Event(), []
+    heard = Heard(lambda heard: began.set())
+    thread = threading.Thread(
+        target=lambda: results.append(worker.generate(Generation(STORY, GREEDY, (), 400), heard, threading.Event()))
+    )
+    thread.start()
+    assert began.wait(30)
+    worker.close()
+    thread.join(30)
+    assert results[0]["stop"] == "cancelled"
