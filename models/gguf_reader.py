@@ -107,24 +107,19 @@ class _Walk:
     def _magic(self) -> None:
         magic = self.data[:4]
         if magic in _OLD_MAGICS:
-            self._unsupported("old_model", "is in an old format from before GGUF")
+            raise _old(self.path.name)
         if magic == b"FUGG":
-            self._unsupported("big_endian_model", "was made for big-endian machines")
+            raise _big_endian(self.path.name)
         if magic != b"GGUF":
             raise UserError("not_gguf", f"{self.path.name} is not a GGUF model.", _CHOOSE, name=self.path.name)
         self.at = 4
         version = self._u32()
         if version & 0xFFFF == 0 and version:
-            self._unsupported("big_endian_model", "was made for big-endian machines")
+            raise _big_endian(self.path.name)
         if version == 1:
-            self._unsupported("old_model", "is in an early version of GGUF")
+            raise _old(self.path.name)
         if version not in (2, 3):
-            self._unsupported("newer_model", "is in a newer version of GGUF than this program knows")
-
-    def _unsupported(self, code: str, text: str) -> NoReturn:
-        raise UserError(
-            code, f"{self.path.name} {text}.", "Look for another file of the same model.", name=self.path.name
-        )
+            raise _newer(self.path.name, f"version {version} of GGUF")
 
     def _u32(self) -> int:
         (value,) = _U32.unpack_from(self.data, self.at)
@@ -229,7 +224,7 @@ class _Walk:
 
     def _type(self, kind: int) -> tuple[str, int, int]:
         if kind not in TENSOR_TYPES:
-            self._unsupported("newer_model", f"uses the number format {kind}, which this program does not know")
+            raise _newer(self.path.name, f"the number format {kind}")
         return TENSOR_TYPES[kind]
 
     def _check_data(self, furthest: int, total: int, values: dict[str, Any]) -> None:
@@ -240,3 +235,23 @@ class _Walk:
         if max(furthest, total) > self.size - start and total:
             missing = max(furthest, total) - (self.size - start)
             self.damaged(f"{missing} bytes are missing at its end")
+
+
+_ANOTHER = "Look for another file of the same model."
+
+
+def _old(name: str) -> UserError:
+    return UserError("old_model", f"{name} is in an old format.", _ANOTHER, name=name)
+
+
+def _big_endian(name: str) -> UserError:
+    return UserError("big_endian_model", f"{name} was made for big-endian machines.", _ANOTHER, name=name)
+
+
+def _newer(name: str, what: str) -> UserError:
+    return UserError(
+        "newer_model",
+        f"{name} uses {what}, which this program does not know.",
+        f"Update Deskside, or: {_ANOTHER}",
+        name=name,
+    )

@@ -16,7 +16,7 @@ _PIECE = 1 << 20
 def take_out(archive: Path, member: str, target: Path, step: Callable[[], None]) -> None:
     """Append `member` of `archive` to `target` and see it safely on the disk. `step` may raise to stop.
 
-    Raises UserError bad_archive, disk_ran_full, cannot_write.
+    Raises UserError bad_archive, disk_ran_full, cannot_write_model.
     """
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as source:

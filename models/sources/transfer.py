@@ -62,7 +62,7 @@ def fetch(
 
     `size` (0 = unknown) and `sha256` ("" = unknown) are checked; bytes that do not match are deleted. `step`
     gets the bytes there are so far and may raise to stop; what has arrived then stays for the next time.
-    Raises UserError offline, http_status, gated, no_such_model, wrong_hash, disk_ran_full, cannot_write.
+    Raises UserError offline, http_status, gated, no_such_model, wrong_hash, disk_ran_full, cannot_write_model.
     """
     download = _Download(http, url, path, size, step, dict(headers or {}))
     resumed = download.take_up()
@@ -235,7 +235,7 @@ def disk_error(error: OSError, path: Path) -> UserError:
         )
     reason = error.strerror or str(error)
     return UserError(
-        "cannot_write",
+        "cannot_write_model",
         f"{path.name} cannot be written: {reason}.",
         "Check the permissions of the data folder.",
         name=path.name,
