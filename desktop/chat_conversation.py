@@ -83,7 +83,7 @@ class Conversation(QObject):
         self.flush()
         live = self.messages.get(self.live) if self.live is not None else None
         self.chat = tree["chat"]
-        self.messages = {m["id"]: m for m in tree["messages"]}
+        self.messages = {m["id"]: _fuller(self.messages.get(m["id"]), m) for m in tree["messages"]}
         self.path = list(tree["path"])
         if live is not None and live["id"] in self.messages:
             self.messages[live["id"]] = live
@@ -224,3 +224,11 @@ class Conversation(QObject):
         self.progress = Progress()
         self.running_changed.emit()
         self.progress_changed.emit()
+
+
+def _fuller(seen: Message | None, stored: Message) -> Message:
+    """What is on screen of an answer cut off by the engine's end may be a moment ahead of what was stored."""
+    cut_off = stored["state"] == "interrupted" and seen is not None and seen["state"] == "interrupted"
+    if seen is None or not cut_off or not seen["text"].startswith(stored["text"]):
+        return stored
+    return cast(Message, {**stored, "text": seen["text"], "thinking": seen["thinking"]})

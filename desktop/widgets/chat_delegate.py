@@ -10,7 +10,7 @@ from desktop.listmodels.chats import Roles
 from desktop.theme import text_font, theme, theme_keeper
 
 SIDE = 10
-GAP = 3
+GAP = 5
 
 
 def _fonts() -> tuple[QFont, QFont]:
