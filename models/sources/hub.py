@@ -67,7 +67,7 @@ def resolve(reference: Reference, endpoint: str, entry: Entry | None = None) -> 
     """
     info = _info(reference.repo, endpoint)
     sizes = _listing(info.siblings or [])
-    chosen = choose(reference.wanted or (entry.quantization if entry else ""), sizes, reference.repo)
+    chosen = choose(_still_there(reference.wanted, sizes, entry), sizes, reference.repo)
     files = tuple(File(name.rsplit("/", 1)[-1], *sizes[name]) for name in chosen)
     origin = f"{reference.repo}:{chosen[0]}"
     return Delivery(
@@ -79,6 +79,11 @@ def resolve(reference: Reference, endpoint: str, entry: Entry | None = None) -> 
         files=files,
         fetches=tuple(_fetches(reference.repo, info.sha or "main", endpoint, chosen, files)),
     )
+
+
+def _still_there(wanted: str, sizes: Mapping[str, tuple[int, str]], entry: Entry | None) -> str:
+    """The file the catalogue names; where the hub has renamed it since, the same kind of numbers instead."""
+    return entry.quantization if entry and wanted not in sizes else wanted
 
 
 def choose(wanted: str, sizes: Mapping[str, tuple[int, str]], repo: str) -> list[str]:

@@ -105,6 +105,14 @@ def test_a_split_model_brings_all_its_parts(hub: StandInHub) -> None:
     assert len(list(found.folder.glob("*.gguf"))) == 3
 
 
+@pytest.mark.parametrize("file", ["Qwen3-0.6B-Q8_0.gguf", "renamed-Q8_0.gguf"])
+def test_a_catalogue_model_of_the_hub(hub: StandInHub, file: str) -> None:
+    hub.add("Qwen/Qwen3-0.6B-GGUF", {file: tiny(1280), "Qwen3-0.6B-Q2_K.gguf": tiny(1280, 5)})
+    pull("qwen3-0.6b", hub)
+    found = registry.find("qwen3-0.6b")
+    assert (found.name, found.file, found.source, found.licence) == ("Qwen3 0.6B", file, "catalogue", "Apache-2.0")
+
+
 def test_environment_names_the_hub(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.add(REPO, {"Tiny-Q4_0.gguf": tiny(1280)})
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
