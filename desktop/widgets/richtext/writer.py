@@ -1,0 +1,196 @@
+"""Blocks -> the text document, changing only what differs from what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from os.path import commonprefix
+
+from PySide6.QtGui import (
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+)
+
+from desktop.widgets.richtext.blocks import CODE, Block, Run, units16
+from desktop.widgets.richtext.formats import Formats
+from desktop.widgets.richtext.tables import TableWriter, table_at
+
+OBJECT = "\ufffc"
+
+
+@dataclass
+class Placed:
+    """A block and where it stands. `own` tells that a block separator was made for it."""
+
+    block: Block
+    start: int
+    own: bool
+    code_id: int = 0
+
+
+class Writer:
+    """Keeps a document equal to the blocks given. `written` counts characters put in, for tests of flat cost."""
+
+    def __init__(self, document: QTextDocument, formats: Formats) -> None:
+        self.formats = formats
+        self.written = 0
+        self.codes: dict[int, tuple[int, str]] = {}  # code id -> where it begins, its language
+        self._document = document
+        self._cursor = QTextCursor(document)
+        self._tables = TableWriter(formats, self._write)
+        self._open: list[Placed] = []
+        self._last: Placed | None = None
+        self._code_id = 0
+
+    def clear(self) -> None:
+        """An empty document."""
+        self._document.clear()
+        self._cursor = QTextCursor(self._document)
+        self._tables = TableWriter(self.formats, self._write)
+        self._open, self._last = [], None
+        self.codes = {}
+
+    def show(self, done: list[Block], pending: list[Block]) -> None:
+        """Let the blocks after the final ones be `done`, now final too, and `pending`."""
+        wanted = [*done, *pending]
+        same = self._same(wanted)
+        if same < len(self._open) or same < len(wanted):
+            self._cursor.beginEditBlock()
+            if same < len(self._open) and same < len(wanted) and self._amend(self._open[same], wanted[same], same):
+                same += 1
+            self._remove_from(same)
+            for block in wanted[same:]:
+                self._append(block)
+            self._cursor.endEditBlock()
+        if done:
+            self._last = self._open[len(done) - 1]
+            self._open = self._open[len(done) :]
+
+    @property
+    def live_code(self) -> int:
+        """The code block at the very end, 0 if something else stands there."""
+        before = self._before()
+        return before.code_id if before else 0
+
+    @property
+    def ends_in_code(self) -> bool:
+        """Whether a code block, which has padding below, comes last."""
+        return self.live_code > 0
+
+    def _same(self, wanted: list[Block]) -> int:
+        for index, (placed, block) in enumerate(zip(self._open, wanted, strict=False)):
+            if placed.block != block:
+                return index
+        return min(len(self._open), len(wanted))
+
+    # changing the last block
+
+    def _amend(self, placed: Placed, block: Block, index: int) -> bool:
+        """Change a block in place where only its text differs. Only the last one can be: others have text behind them."""
+        old = placed.block
+        if index < len(self._open) - 1:
+            return False
+        if old.kind == "row":
+            changed = block.kind == "row" and self._tables.amend(self._cursor, placed.start, old, block)
+        else:
+            changed = replace(block, runs=()) == replace(old, runs=())
+            if changed:
+                self._amend_text(placed, block)
+        if changed:
+            placed.block = block
+        return changed
+
+    def _amend_text(self, placed: Placed, block: Block) -> None:
+        kept, units, rest = _common(placed.block.runs, block.runs, self._units)
+        self._cursor.setPosition(placed.start + units)
+        self._cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        self._cursor.removeSelectedText()
+        self._write(self._cursor, (*rest, *block.runs[kept:]), block.kind)
+
+    def _units(self, run: Run) -> int:
+        return 1 if self.formats.drawing(run) else units16(run.text)
+
+    # taking away and putting in, always at the end
+
+    def _remove_from(self, index: int) -> None:
+        if index >= len(self._open):
+            return
+        placed = self._open[index]
+        for gone in self._open[index:]:
+            if gone.block.kind == "code" and gone.block.first:
+                del self.codes[gone.code_id]
+        del self._open[index:]
+        if placed.block.kind == "row":
+            self._tables.remove(self._cursor, placed.start)
+            return
+        self._cursor.setPosition(placed.start - (1 if placed.own else 0))
+        self._cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        self._cursor.removeSelectedText()
+        self._mend_format(placed)
+
+    def _before(self) -> Placed | None:
+        return self._open[-1] if self._open else self._last
+
+    def _mend_format(self, gone: Placed) -> None:
+        """Qt may give a joined block the format of the one taken away."""
+        before = self._before()
+        if gone.own and before:
+            self._cursor.setBlockFormat(self.formats.block(before.block, before.code_id))
+        elif not gone.own:
+            self._cursor.setBlockFormat(QTextBlockFormat())
+            self._cursor.setBlockCharFormat(QTextCharFormat())
+
+    def _append(self, block: Block) -> None:
+        before = self._before()
+        self._cursor.movePosition(QTextCursor.MoveOperation.End)
+        if block.kind == "row":
+            goes_on = before and before.block.kind == "row" and not block.first
+            table = table_at(QTextCursor(self._document), before.start) if before and goes_on else None
+            self._open.append(Placed(block, self._tables.append(self._cursor, block, table), False))
+            return
+        own = before is not None and before.block.kind != "row"
+        placed = Placed(block, 0, own, self._code_of(block, before))
+        if own:
+            self._cursor.insertBlock(self.formats.block(block, placed.code_id), self.formats.char(block.kind))
+        else:
+            self._cursor.setBlockFormat(self.formats.block(block, placed.code_id))
+            self._cursor.setBlockCharFormat(self.formats.char(block.kind))
+        placed.start = self._cursor.position()
+        if block.kind == "code" and block.first:
+            self.codes[placed.code_id] = (placed.start, block.language)
+        self._open.append(placed)
+        self._write(self._cursor, block.runs, block.kind)
+
+    def _code_of(self, block: Block, before: Placed | None) -> int:
+        if block.kind != "code":
+            return 0
+        if before and not block.first:
+            return before.code_id
+        self._code_id += 1
+        return self._code_id
+
+    def _write(self, cursor: QTextCursor, runs: tuple[Run, ...], kind: str) -> None:
+        for run in runs:
+            self.written += len(run.text)
+            if self.formats.drawing(run):
+                cursor.insertText(OBJECT, self.formats.formula_char(run))
+            else:
+                style = run.style | CODE if run.math else run.style
+                cursor.insertText(run.text, self.formats.char(kind, style, run.link))
+
+
+def _common(old: tuple[Run, ...], new: tuple[Run, ...], size: Callable[[Run], int]) -> tuple[int, int, tuple[Run, ...]]:
+    """How many of the new runs are there already, at least in part; the places they take; and the rest of the last."""
+    units = 0
+    for index, run in enumerate(new):
+        there = old[index] if index < len(old) else None
+        if there == run:
+            units += size(run)
+        elif there and there.same_style(run):
+            same = len(commonprefix([there.text, run.text]))
+            return index + 1, units + units16(run.text[:same]), (replace(run, text=run.text[same:]),)
+        else:
+            return index, units, ()
+    return len(new), units, ()
