@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 BOLD, ITALIC, STRIKE, CODE = 1, 2, 4, 8
 
-# Characters that Qt's text document gives a meaning of its own (frame marks, separators, object mark), and lone surrogates.
+# Characters with a meaning of their own in Qt's documents (frame marks, separators, objects), and lone surrogates.
 _FOREIGN = re.compile("[\ufdd0\ufdd1\ufffc\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BREAKS = re.compile("[\u2029\x85]")
 

@@ -52,8 +52,10 @@ def _part(block: QTextBlock, start: int, end: int) -> str | None:
     if block.length() == 1 and not block.blockFormat().hasProperty(Mark.KIND) and not QTextCursor(block).currentTable():
         return None
     parts: list[str] = []
-    for found in block.begin():
-        piece = found.fragment() if hasattr(found, "fragment") else found
+    pieces = block.begin()
+    while not pieces.atEnd():
+        piece = pieces.fragment()
+        pieces += 1
         form = piece.charFormat()
         text, at = str(piece.text()), piece.position()
         if form.objectType() == FORMULA_OBJECT:

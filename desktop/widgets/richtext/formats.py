@@ -114,11 +114,18 @@ class Formats:
         """The drawing of a formula run, None if its source has to be shown."""
         return formula(run.math, run.display, self.size, self.colours.text) if run.math else None
 
+    def _alignment(self, run: Run) -> QTextCharFormat.VerticalAlignment:
+        """On the text's descent where the depth fits between two lines, else centred in a room of its own."""
+        drawing = self.drawing(run)
+        deep = run.display or (drawing is not None and drawing.height - drawing.ascent > self.size * 0.62)
+        kinds = QTextCharFormat.VerticalAlignment
+        return kinds.AlignMiddle if deep else kinds.AlignBaseline
+
     def formula_char(self, run: Run) -> QTextCharFormat:
         """The format of the one character that stands for a formula."""
         form = QTextCharFormat(self.char("p"))
         form.setObjectType(FORMULA_OBJECT)
-        form.setVerticalAlignment(QTextCharFormat.VerticalAlignment.AlignMiddle)
+        form.setVerticalAlignment(self._alignment(run))
         form.setProperty(Mark.LATEX, run.math)
         form.setProperty(Mark.DISPLAY, run.display)
         form.setToolTip(run.text)

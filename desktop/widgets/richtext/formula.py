@@ -39,7 +39,7 @@ class Formula:
 
 
 def weight(latex: str) -> int:
-    """About how much work a formula is: each sign counts twice as much one level deeper. 500 take a tenth of a second."""
+    """About how much work a formula is: a sign counts double one level deeper. 500 take a tenth of a second."""
     depth, total = 0, 0
     for found in _STEP.finditer(latex):
         step = found.group()

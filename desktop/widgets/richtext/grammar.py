@@ -1,4 +1,4 @@
-"""Markdown as models write it: CommonMark with tables and strikethrough, formulas, and emphasis beside Chinese punctuation."""
+"""Markdown as models write it: CommonMark, tables, strikethrough, formulas; emphasis beside Chinese punctuation."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _flanks(src: str, start: int, end: int, stop: int, marker: str) -> tuple[boo
 
 
 def _class_of(char: str) -> str:
-    """space, punct, cjk or letter. A wide or full-width sign never hinders emphasis: Chinese has no spaces to help it."""
+    """space, punct, cjk or letter. Wide signs never hinder emphasis: Chinese has no spaces to help it."""
     if char.isspace():
         return "space"
     if unicodedata.east_asian_width(char) in "WF":

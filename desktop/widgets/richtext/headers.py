@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import QRect, Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
@@ -22,7 +23,8 @@ class CodeHeader(QWidget):
         self._copy = copy
         self.language = QLabel(language)
         self.language.setObjectName("codeLanguage")
-        self.button = QToolButton(text=words[0])
+        self.button = QToolButton()
+        self.button.setText(words[0])
         self.button.setObjectName("codeCopy")
         self.button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.button.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -68,7 +70,7 @@ class CodeHeaders:
             strip.deleteLater()
         for code, (_start, language) in codes.items():
             if code not in self.strips:
-                strip = CodeHeader(self._viewport, language, lambda code=code: self._copy(code), self.words)
+                strip = CodeHeader(self._viewport, language, partial(self._copy, code), self.words)
                 strip.paint_as(colours)
                 strip.hide()
                 self.strips[code] = strip

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPyTextObject, QTextBlock, QTextDocument
+from PySide6.QtCore import QPointF, QRect, QRectF, QSizeF, Qt
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QPainter,
+    QPen,
+    QPyTextObject,
+    QTextBlock,
+    QTextCharFormat,
+    QTextDocument,
+)
 
 from desktop.widgets.richtext.formats import CODE_FOOT, CODE_HEAD, CODE_PAD, INDENT, QUOTE, Formats, Mark
 from desktop.widgets.richtext.formula import Formula, formula
+
+AIR = 2.0  # px between a formula and the line above
 
 
 class FormulaObject(QPyTextObject):
@@ -26,33 +38,40 @@ class FormulaObject(QPyTextObject):
         room = document.textWidth() - 2
         return min(1.0, room / drawing.width) if room > 40 else 1.0
 
-    def _half_x(self) -> float:
-        return QFontMetricsF(self._font()).xHeight() / 2
-
-    def _font(self) -> QFont:
+    def _metrics(self) -> QFontMetricsF:
         font = QFont(self.formats.families)
         font.setPixelSize(round(self.formats.size))
-        return font
+        return QFontMetricsF(font)
 
     def intrinsicSize(self, doc: QTextDocument, posInDocument: int, format: Any) -> QSizeF:
-        """Room for the drawing. Qt centres it half an x-height over the baseline, so the room is made even about that."""
+        """Room for the drawing, cut so that Qt's way of setting objects brings the baselines together."""
         drawing = self._drawing(format)
         if drawing is None:
             return QSizeF(0, 0)
         scale = self._scale(drawing, doc)
-        above, below = drawing.ascent * scale, (drawing.height - drawing.ascent) * scale
-        half = self._half_x()
+        above, below = drawing.ascent * scale + AIR, (drawing.height - drawing.ascent) * scale
+        if not _is_deep(format):
+            return QSizeF(drawing.width * scale, above + self._metrics().descent())
+        half = self._metrics().xHeight() / 2
         return QSizeF(drawing.width * scale, max(2 * above - half, 2 * below + half))
 
-    def drawObject(self, painter: QPainter, rect: QRectF, doc: QTextDocument, posInDocument: int, format: Any) -> None:
+    def drawObject(
+        self, painter: QPainter, rect: QRectF | QRect, doc: QTextDocument, posInDocument: int, format: Any
+    ) -> None:
         """Draw with the formula's baseline on the text's."""
-        drawing = self._drawing(format)
+        drawing, rect = self._drawing(format), QRectF(rect)
         if drawing is None:
             return
-        scale = self._scale(drawing, doc)
-        baseline = rect.top() + (rect.height() + self._half_x()) / 2
-        top = baseline - drawing.ascent * scale
+        scale, metrics = self._scale(drawing, doc), self._metrics()
+        deep = _is_deep(format)
+        baseline = (rect.height() + metrics.xHeight() / 2) / 2 if deep else rect.height() - metrics.descent()
+        top = rect.top() + baseline - drawing.ascent * scale
         drawing.renderer.render(painter, QRectF(rect.left(), top, drawing.width * scale, drawing.height * scale))
+
+
+def _is_deep(form: Any) -> bool:
+    """Whether Qt centres this formula half an x-height over the baseline instead of setting it on the descent."""
+    return bool(form.toCharFormat().verticalAlignment() == QTextCharFormat.VerticalAlignment.AlignMiddle)
 
 
 class Decorations:

@@ -1,4 +1,4 @@
-"""Table rows -> text tables of a dozen rows each: Qt lays a table out as a whole, so a long one is several, seamless."""
+"""Table rows -> text tables of a dozen rows each: Qt lays a table out as a whole, so a long one is made of several."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QTextLength,
     QTextTable,
     QTextTableCell,
+    QTextTableCellFormat,
     QTextTableFormat,
 )
 
@@ -92,7 +93,17 @@ class TableWriter:
         return table
 
     def _fill(self, cell: QTextTableCell, block: Block, column: int) -> None:
-        form = cell.format().toTableCellFormat()
+        kind = "head" if block.language else "p"
+        cursor = cell.firstCursorPosition()
+        cursor.setBlockFormat(self._block_format(block, column))
+        cursor.setBlockCharFormat(self._formats.char(kind))
+        cell.setFormat(self._cell_format(cell, block))
+        self._write(cursor, block.cells[column] if column < len(block.cells) else (), kind)
+
+    def _cell_format(self, cell: QTextTableCell, block: Block) -> QTextTableCellFormat:
+        # Qt keeps a cell's format and the character format of its first block in one place: this has to come second.
+        form = QTextTableCellFormat()
+        form.merge(cell.format())
         form.setPadding(7)
         form.setLeftPadding(10)
         form.setRightPadding(10)
@@ -101,12 +112,7 @@ class TableWriter:
         form.setBottomBorderBrush(QColor(self._formats.colours.line))
         if block.language:
             form.setBackground(QColor(self._formats.colours.code_background))
-        cell.setFormat(form)
-        cursor = cell.firstCursorPosition()
-        cursor.setBlockFormat(self._block_format(block, column))
-        kind = "head" if block.language else "p"
-        cursor.setBlockCharFormat(self._formats.char(kind))
-        self._write(cursor, block.cells[column] if column < len(block.cells) else (), kind)
+        return form
 
     def _block_format(self, block: Block, column: int) -> QTextBlockFormat:
         form = QTextBlockFormat()

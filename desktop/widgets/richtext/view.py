@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QRect, QRectF, QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import (
     QDesktopServices,
+    QFocusEvent,
     QGuiApplication,
     QPainter,
     QPaintEvent,
@@ -82,6 +83,10 @@ class RichText(QTextBrowser):
             | flags.LinksAccessibleByKeyboard
         )
         self.viewport().setAutoFillBackground(False)
+        self.setCursorWidth(0)
+        cursor = self.textCursor()
+        cursor.setKeepPositionOnInsert(True)  # a selection that reaches the end must not grow with the stream
+        self.setTextCursor(cursor)
         self.setStyleSheet("RichText { background: transparent; border: none; }")
 
     # text in
@@ -193,11 +198,17 @@ class RichText(QTextBrowser):
         QGuiApplication.clipboard().setText(text)
         self.code_copied.emit(text)
 
-    def loadResource(self, _kind: int, _name: QUrl) -> object:
+    def loadResource(self, _kind: int, _name: QUrl | str) -> object:
         """Nothing: an answer is never a reason to read a file or ask a server."""
         return None
 
     # size and painting
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """The text cursor is shown to those who came by keyboard."""
+        reasons = Qt.FocusReason
+        self.setCursorWidth(int(event.reason() in (reasons.TabFocusReason, reasons.BacktabFocusReason)))
+        super().focusInEvent(event)
 
     def _fit(self) -> None:
         """As high as the content."""

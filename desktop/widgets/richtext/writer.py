@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from os.path import commonprefix
 
 from PySide6.QtGui import (
     QTextBlockFormat,
@@ -88,7 +87,7 @@ class Writer:
     # changing the last block
 
     def _amend(self, placed: Placed, block: Block, index: int) -> bool:
-        """Change a block in place where only its text differs. Only the last one can be: others have text behind them."""
+        """Change a block in place where only its text differs; only the last can be, others have text behind them."""
         old = placed.block
         if index < len(self._open) - 1:
             return False
@@ -189,8 +188,15 @@ def _common(old: tuple[Run, ...], new: tuple[Run, ...], size: Callable[[Run], in
         if there == run:
             units += size(run)
         elif there and there.same_style(run):
-            same = len(commonprefix([there.text, run.text]))
+            same = _alike(there.text, run.text)
             return index + 1, units + units16(run.text[:same]), (replace(run, text=run.text[same:]),)
         else:
             return index, units, ()
     return len(new), units, ()
+
+
+def _alike(old: str, new: str) -> int:
+    """How many characters two texts begin with alike."""
+    if new.startswith(old):
+        return len(old)
+    return next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(new))
