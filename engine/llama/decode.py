@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.errors import UserError
+from engine.llama.brake import Brake
 from engine.llama.model import Model
 from engine.llama.quiet import library, lines
 
@@ -21,6 +22,7 @@ class Sequence:
         c = library()
         self.model, self.number = model, number
         self.held: list[int] = []
+        self.brake = Brake(model.context)
         self._memory = c.llama_get_memory(model.context)
         self._batch = c.llama_batch_init(model.batch_size, 0, 1)
         for index in range(model.batch_size):

@@ -73,9 +73,14 @@ def _checked(sequence: Sequence, tokens: list[int]) -> list[int]:
 
 
 def _prefill(sequence: Sequence, tokens: list[int], listener: Listener, cancelled: threading.Event) -> bool:
-    """Read the rest of the prompt batch by batch; False if it was cancelled between two."""
-    first, total = len(sequence.held), len(tokens)
-    began, step = time.monotonic(), sequence.model.batch_size
+    """Read the rest of the prompt step by step; False if it was cancelled meanwhile."""
+    with sequence.brake.pulled_by(cancelled):
+        return _read(sequence, tokens, listener, cancelled)
+
+
+def _read(sequence: Sequence, tokens: list[int], listener: Listener, cancelled: threading.Event) -> bool:
+    first, total, step = len(sequence.held), len(tokens), sequence.model.step_size
+    began = time.monotonic()
     for start in range(first, total, step):
         if cancelled.is_set():
             return False

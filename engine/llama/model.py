@@ -8,6 +8,9 @@ from typing import Any
 
 from engine.llama.quiet import library
 
+# Tokens read at once on a processor: more is no faster, and progress would be seldom told.
+STEP = 128
+
 
 @dataclass
 class Model:
@@ -31,6 +34,11 @@ class Model:
         self.train_context = int(c.llama_model_n_ctx_train(self.handle))
         self.description = self._describe()
         self._shown: frozenset[int] = frozenset()
+
+    @property
+    def step_size(self) -> int:
+        """Tokens of a prompt to decode between two reports of progress. Fixed, so that equal requests stay equal."""
+        return self.batch_size if self.gpu_layers else min(STEP, self.batch_size)
 
     @property
     def template(self) -> str | None:
