@@ -280,12 +280,12 @@ def run_pip(call: list[str]) -> int:
 
 
 def show_step(words: list[str]) -> None:
-    if words[:1] == ["Collecting"]:
-        say(f"  getting {words[1]}")
+    if words[:1] == ["Collecting"] and sys.stderr.isatty():
+        print(f"\r\033[K  getting {words[1]}\r", end="", file=sys.stderr, flush=True)
     elif words[:3] == ["Building", "wheel", "for"] and words[3].startswith("llama") and words[-1] == "started":
-        say("  building llama.cpp; this takes some minutes, once")
+        say("building llama.cpp; this takes some minutes, once")
     elif words[:2] == ["Installing", "collected"]:
-        say("  installing")
+        say(f"installing {len(words) - 3} packages")
 
 
 def pip_failure(log: str) -> str:

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any
+from typing import IO, Any
 
 from engine.api.errors import UserError
-from engine.api.folders import logs_folder
+from engine.api.folders import home, logs_folder
 from engine.api.messages import decode, encode
 
 Data = dict[str, Any]
@@ -131,8 +131,7 @@ class EnginePipe:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    logs_folder().mkdir(parents=True, exist_ok=True)
-    with (logs_folder() / "engine-stderr.log").open("ab") as errors:
+    with _error_log() as errors:
         return subprocess.Popen(
             [sys.executable, "-m", "engine"],
             stdin=subprocess.PIPE,
@@ -142,6 +141,19 @@ def _start() -> subprocess.Popen[bytes]:
             start_new_session=sys.platform != "win32",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
+
+
+def _error_log() -> IO[bytes]:
+    try:
+        logs_folder().mkdir(parents=True, exist_ok=True)
+        return (logs_folder() / "engine-stderr.log").open("ab")
+    except OSError as error:
+        raise UserError(
+            "home_unusable",
+            f"The data folder {home()} cannot be used ({error.strerror or error}).",
+            "Make it writable, or set DESKSIDE_HOME to another folder.",
+            path=str(home()),
+        ) from error
 
 
 def _decoded(line: bytes) -> Data:

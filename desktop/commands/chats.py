@@ -72,7 +72,7 @@ def export(engine: EnginePipe, args: argparse.Namespace) -> int:
         Path(args.out).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(
-            "cannot_write",
+            "cannot_write_to",
             f"{args.out} cannot be written: {error.strerror}.",
             "Choose another place.",
             path=args.out,

@@ -122,7 +122,10 @@ def progress_text(row: Data) -> str:
 
 
 def add(engine: EnginePipe, args: argparse.Namespace) -> int:
-    added = engine.ask("models.add", path=str(Path(args.name).expanduser().absolute()), copy=args.copy)["models"]
+    path = Path(args.name).expanduser().absolute()
+    if not path.exists():
+        raise UserError("no_such_path", f"There is no {path}.", "Check the path.", path=str(path))
+    added = engine.ask("models.add", path=str(path), copy=args.copy)["models"]
     if args.json:
         print_json(added)
         return 0

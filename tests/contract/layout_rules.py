@@ -65,7 +65,7 @@ def _bad_name(name: str, path: Path) -> Iterator[str]:
         yield f"'{stem}' says nothing of what is inside"
     if name.startswith(ROOMS) and stem != "__main__" and stem in sys.stdlib_module_names:
         yield f"'{stem}' is a module of the standard library"
-    if name.startswith(ROOMS) and stem in installed_modules():
+    if path.parent.name in ROOMS and stem in installed_modules():
         yield f"'{stem}' is a module of an installed package"
 
 

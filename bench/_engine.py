@@ -1,0 +1,64 @@
+"""A benchmark's own data folder, and the window's client on a real engine in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, QEventLoop
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "fixtures")]
+
+
+def private_home() -> None:
+    """Keep what the person has out of it."""
+    os.environ["DESKSIDE_HOME"] = folder = tempfile.mkdtemp(prefix="deskside-bench-")
+    (Path(folder) / "settings.json").write_text('{"first_start_done": true}', encoding="utf-8")
+
+
+def smollm2() -> Path:
+    """The starter model's file."""
+    import real_models
+
+    return real_models.smollm2()
+
+
+class Talk:
+    """Blocking calls over the window's own client; notes when each event reached it."""
+
+    def __init__(self) -> None:
+        from desktop.client import EngineClient
+
+        self.application = QCoreApplication.instance() or QCoreApplication([])
+        self.client = EngineClient()
+        self.client.start()
+        self.events: list[tuple[float, dict[str, Any]]] = []
+
+    def ask(self, name: str, **params: Any) -> dict[str, Any]:
+        """The result of one request. Raises the engine's UserError."""
+        self.events = []
+        ended: list[Any] = []
+        loop = QEventLoop()
+
+        def end(outcome: Any) -> None:
+            ended.append(outcome)
+            loop.quit()
+
+        self.client.call(name, params, result=end, error=end, event=self._note)
+        if not ended:
+            loop.exec()
+        if isinstance(ended[0], Exception):
+            raise ended[0]
+        return dict(ended[0])
+
+    def _note(self, event: dict[str, Any]) -> None:
+        self.events.append((time.perf_counter(), event))
+
+    def token_times(self) -> list[float]:
+        """When the pieces of the last answer arrived, on time.perf_counter's clock."""
+        return [at for at, event in self.events if event.get("event") == "token"]

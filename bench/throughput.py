@@ -1,0 +1,98 @@
+"""Tokens a second through client, pipe, engine and model, against a bare loop over llama_cpp in the same run."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from _engine import Talk, private_home, smollm2
+from _figures import figure, ratio
+
+ROUNDS, TOKENS, CONTEXT, BATCH = 7, 128, 2048, 512
+THREADS = max(1, (os.cpu_count() or 2))
+LEAST = 0.97
+
+
+class Bare:
+    """llama.cpp with nothing around it: decode, take the likeliest token, again."""
+
+    def __init__(self, file: Path) -> None:
+        import llama_cpp
+
+        self.api: Any = llama_cpp
+        model = llama_cpp.llama_model_load_from_file(str(file).encode(), llama_cpp.llama_model_default_params())
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx, params.n_batch, params.n_ubatch = CONTEXT, BATCH, BATCH
+        params.n_threads = params.n_threads_batch = THREADS
+        self.context: Any = llama_cpp.llama_init_from_model(model, params)
+        self.vocabulary: Any = llama_cpp.llama_model_get_vocab(model)
+        self.sampler: Any = llama_cpp.llama_sampler_init_greedy()
+
+    def tokens(self, prompt: str) -> list[int]:
+        """The prompt as tokens, control tokens read as such."""
+        raw = prompt.encode()
+        room = (self.api.llama_token * (len(raw) + 8))()
+        count = self.api.llama_tokenize(self.vocabulary, raw, len(raw), room, len(room), False, True)
+        return list(room[:count])
+
+    def run(self, prompt: list[int]) -> tuple[float, float]:
+        """(prefill, decode) in tokens a second, for TOKENS tokens after `prompt`."""
+        self.api.llama_memory_clear(self.api.llama_get_memory(self.context), True)
+        start = time.perf_counter()
+        for at in range(0, len(prompt), BATCH):
+            self._decode(prompt[at : at + BATCH])
+        token = self.api.llama_sampler_sample(self.sampler, self.context, -1)
+        first = time.perf_counter()
+        for _ in range(TOKENS - 1):
+            self._decode([token])
+            token = self.api.llama_sampler_sample(self.sampler, self.context, -1)
+        return len(prompt) / (first - start), (TOKENS - 1) / (time.perf_counter() - first)
+
+    def _decode(self, tokens: list[int]) -> None:
+        room = (self.api.llama_token * len(tokens))(*tokens)
+        batch = self.api.llama_batch_get_one(ctypes.cast(room, ctypes.POINTER(self.api.llama_token)), len(tokens))
+        if self.api.llama_decode(self.context, batch):
+            raise RuntimeError("llama_decode failed")
+
+
+def through_the_house(talk: Talk, number: int) -> tuple[float, float, str]:
+    """(prefill, decode) in tokens a second as the window sees them, and the prompt the model was given."""
+    # A new beginning each time, or the engine would not read the prompt again.
+    story = " ".join(f"On day {number}-{i} the ship sailed {i * 7} miles to the north." for i in range(24))
+    bias = {str(token): -1000.0 for token in (0, 2)}  # an answer that goes on to the end
+    chat = talk.ask("chats.create", sampling={"temperature": 0.0, "max_tokens": TOKENS, "logit_bias": bias})
+    start = time.perf_counter()
+    answer = talk.ask("chat.send", chat=chat["id"], text=f"{number} {story} Tell how it went on.")["message"]
+    times, stats = talk.token_times(), answer["stats"]
+    assert stats["tokens"] == TOKENS, stats
+    read = stats["prompt_tokens"] - stats["reused_tokens"]
+    sent = talk.ask("chat.sent", message=answer["id"])["prompt"]
+    return read / (times[0] - start), (TOKENS - 1) / (times[-1] - times[0]), sent
+
+
+def main() -> None:
+    private_home()
+    file = smollm2()
+    talk = Talk()
+    talk.ask("settings.set", values={"context_size": CONTEXT, "threads": THREADS})
+    model = talk.ask("models.add", path=str(file))["models"][0]["id"]
+    talk.ask("models.load", model=model)
+    bare = Bare(file)
+    pairs: list[tuple[tuple[float, float], tuple[float, float]]] = []
+    for number in range(ROUNDS + 1):
+        prefill, decode, prompt = through_the_house(talk, number)
+        pairs.append(((prefill, decode), bare.run(bare.tokens(prompt))))
+    talk.client.close()
+    for place, name in enumerate(("prefill", "decode")):
+        house = statistics.median(pair[0][place] for pair in pairs[1:])
+        alone = statistics.median(pair[1][place] for pair in pairs[1:])
+        ratio(f"{name}, whole path / bare llama.cpp", house / alone, LEAST)
+        figure(f"{name}, tokens/s", f"{house:.1f} / {alone:.1f}")
+
+
+if __name__ == "__main__":
+    main()
