@@ -10,10 +10,15 @@ if TYPE_CHECKING:
 
 
 def hardware(core: Core) -> Hardware:
-    """Measured now. The loaded model's memory counts as free, since another model would take its place."""
+    """Measured now. The loaded model's buffers count as free, since another model would take their place."""
     from engine.llama.devices import devices
     from models.hardware import Device, probe
 
     gpus = [Device(d["description"], d["total"], d["free"]) for d in devices() if "gpu" in d["type"]]
     loaded = core.worker.loaded()
-    return probe(gpus, held=sum(loaded.memory.values()) if loaded else 0)
+    return probe(gpus, held=_own(loaded.memory) if loaded else 0)
+
+
+def _own(memory: dict[str, int]) -> int:
+    """Bytes that come back with the model. Its weights are pages of a mapped file: the system counts them as free."""
+    return sum(size for name, size in memory.items() if name != "weights")
