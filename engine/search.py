@@ -19,7 +19,9 @@ def search(store: Store, query: str, limit: int) -> list[dict[str, Any]]:
     expression = match_expression(query)
     if not expression:
         return []
-    return [_hit(row, query) for row in store.rows(_SQL, expression, limit)]
+    hits = [_hit(row, query) for row in store.rows(_SQL, expression, limit)]
+    # A title is mostly the first question's beginning: the same words of the same conversation are shown once.
+    return list({(hit["chat"], hit["snippet"]): hit for hit in hits}.values())
 
 
 def _hit(row: dict[str, Any], query: str) -> dict[str, Any]:
