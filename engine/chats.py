@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from typing import Any, cast
-
-from sqlite_utils import Database
-from sqlite_utils.db import Table
+from typing import TYPE_CHECKING, Any, cast
 
 from engine.api.errors import UserError
 from engine.api.messages import Chat, ChatTree, Message, MessageState, Role
 from engine.segment import prepare
 from engine.store import Store
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+    from sqlite_utils.db import Table
 
 _CHANGEABLE = ("title", "folder", "pinned", "system", "model", "sampling")
 
@@ -48,7 +49,7 @@ class Chats:
         fresh = {"title": "", "folder": "", "pinned": False, "system": "", "model": "", "sampling": {}} | values
         row = fresh | {"id": identity, "leaf": None, "created": now, "updated": now, "deleted": None}
         with self.store.transaction() as db:
-            cast(Table, db["chats"]).insert(row | {"sampling": json.dumps(row["sampling"])})
+            cast("Table", db["chats"]).insert(row | {"sampling": json.dumps(row["sampling"])})
             index_title(db, identity, str(row["title"]))
         return self.get(identity)
 
@@ -66,7 +67,7 @@ class Chats:
         if "sampling" in changed:
             changed["sampling"] = json.dumps(changed["sampling"])
         with self.store.transaction() as db:
-            cast(Table, db["chats"]).update(chat, changed)
+            cast("Table", db["chats"]).update(chat, changed)
             if "title" in values:
                 index_title(db, chat, values["title"])
         return self.get(chat)

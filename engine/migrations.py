@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from typing import TYPE_CHECKING
 
-migrations = Migrations("deskside")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 
-@migrations()
 def m001_chats(db: Database) -> None:
     """Conversations are trees of messages; an answer being streamed has the state `streaming`."""
     db.execute("""
@@ -26,7 +25,6 @@ def m001_chats(db: Database) -> None:
     db.execute("CREATE INDEX messages_in_flight ON messages(state) WHERE state = 'streaming'")
 
 
-@migrations()
 def m002_search(db: Database) -> None:
     """Full text over titles and messages; the text is prepared by engine.segment on both sides."""
     db.execute("""
@@ -34,7 +32,6 @@ def m002_search(db: Database) -> None:
             prepared, chat UNINDEXED, message UNINDEXED, tokenize = "porter unicode61 remove_diacritics 2")""")
 
 
-@migrations()
 def m003_jobs(db: Database) -> None:
     """Every job ever started, with what it cost and how it ended."""
     db.execute("""
@@ -42,3 +39,17 @@ def m003_jobs(db: Database) -> None:
             id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, folder TEXT NOT NULL, params TEXT NOT NULL,
             state TEXT NOT NULL, done INTEGER NOT NULL, total INTEGER NOT NULL, unit TEXT NOT NULL, text TEXT NOT NULL,
             seconds REAL NOT NULL, peak_bytes INTEGER NOT NULL, result TEXT, error TEXT, created REAL NOT NULL)""")
+
+
+STEPS = (m001_chats, m002_search, m003_jobs)
+
+
+def migrate(db: Database) -> None:
+    """Run the steps that `db` has not seen yet, in their order."""
+    # Imported here because sqlite_utils brings numpy with it, which no module may cost at its import.
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations("deskside")
+    for step in STEPS:
+        migrations()(step)
+    migrations.apply(db)

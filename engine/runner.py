@@ -11,14 +11,15 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
-
-from sqlite_utils.db import Table
+from typing import TYPE_CHECKING, Any, cast
 
 from engine.api.errors import UserError
 from engine.api.folders import logs_folder
 from engine.api.messages import JobRow, JobState, decode
 from engine.store import Store
+
+if TYPE_CHECKING:
+    from sqlite_utils.db import Table
 
 AT_ONCE = 2
 TERMINATE_AFTER_S = 5.0
@@ -89,7 +90,7 @@ class Runner:
             row |= {"params": json.dumps(params), "state": "queued", "unit": "", "text": "", "created": time.time()}
             counts = {"done": 0, "total": total, "seconds": 0.0, "peak_bytes": 0}
             with self._store.transaction() as db:
-                cast(Table, db["jobs"]).insert(row | counts)
+                cast("Table", db["jobs"]).insert(row | counts)
         self._report(identity)
         self._fill()
         return identity
@@ -220,7 +221,7 @@ class Runner:
 
     def _set(self, job: str, **values: Any) -> None:
         with self._store.transaction() as db:
-            cast(Table, db["jobs"]).update(job, values)
+            cast("Table", db["jobs"]).update(job, values)
 
     def _report(self, job: str) -> JobRow:
         row = self.get(job)

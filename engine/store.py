@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
-from engine.migrations import migrations
+from engine.migrations import migrate
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 ALWAYS_CHECK_BELOW = 64 * 1024 * 1024
 
@@ -79,6 +80,8 @@ def database_error(error: sqlite3.DatabaseError) -> UserError:
 
 
 def _open(file: Path) -> Database:
+    from sqlite_utils import Database
+
     connection = sqlite3.connect(file, check_same_thread=False, timeout=10)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -87,7 +90,7 @@ def _open(file: Path) -> Database:
         connection.execute("PRAGMA secure_delete = ON")
         _check(connection, file)
         db = Database(connection)
-        migrations.apply(db)
+        migrate(db)
     except BaseException:
         connection.close()
         raise
