@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, QTimer, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent, QResizeEvent
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from desktop.chat_conversation import Conversation
@@ -27,7 +27,6 @@ from engine.api.errors import UserError
 from engine.api.messages import Message, ModelRow
 
 COUNT_MS = 400
-SAFE_SCHEMES = ("http", "https", "mailto")
 
 
 class ChatStage(QWidget):
@@ -162,7 +161,6 @@ class ChatStage(QWidget):
         self.composer.unqueue_wanted.connect(self._unqueue)
         self.view.wanted.connect(self.do)
         self.view.edited.connect(self._edited)
-        self.view.link_activated.connect(_open_link)
         self.empty.sample_chosen.connect(self.send)
         self.empty.model_wanted.connect(lambda: self.desk.open_page("models"))
         self.header.renamed.connect(lambda title: self.session.update(self.talk, title=title))
@@ -314,9 +312,3 @@ class ChatStage(QWidget):
         self.view.apply_theme()
         self.empty.apply_theme()
         self._show_chat()
-
-
-def _open_link(address: str) -> None:
-    """Open a link an answer holds, outside; nothing but web pages and mail."""
-    if QUrl(address).scheme() in SAFE_SCHEMES:
-        QDesktopServices.openUrl(QUrl(address))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
+import math
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFont, QResizeEvent, QTextOption, QWheelEvent
+from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QTextEdit, QWidget
 
 from desktop.text import tr
 from desktop.widgets.make import button, column, label, row
@@ -19,21 +21,27 @@ class BranchSwitcher(QWidget):
         super().__init__()
         self._ids: list[int] = []
         self._here = 0
-        self.back = button("‹", lambda: self._go(-1), "word", name=tr("chat.branch_back"))
-        self.forward = button("›", lambda: self._go(1), "word", name=tr("chat.branch_forward"))
-        self.label = label("", "dim")
-        self.setLayout(row(self.back, self.label, self.forward, spacing=0))
         self.hide()
 
     def set_branches(self, ids: list[int], shown: int) -> None:
         """All versions in order, and the one on show."""
         self._ids = ids
         self._here = ids.index(shown) if shown in ids else 0
-        self.label.setText(f"{self._here + 1} / {len(ids)}")
-        self.label.setAccessibleName(tr("chat.branch_name", n=self._here + 1, total=len(ids)))
-        self.back.setEnabled(self._here > 0)
-        self.forward.setEnabled(self._here + 1 < len(ids))
         self.setVisible(len(ids) > 1)
+        if len(ids) > 1:
+            self._build()
+            self.label.setText(f"{self._here + 1} / {len(ids)}")
+            self.label.setAccessibleName(tr("chat.branch_name", n=self._here + 1, total=len(ids)))
+            self.back.setEnabled(self._here > 0)
+            self.forward.setEnabled(self._here + 1 < len(ids))
+
+    def _build(self) -> None:
+        """Made when there is something to switch: most messages have no other version."""
+        if self.layout() is None:
+            self.back = button("‹", lambda: self._go(-1), "word", name=tr("chat.branch_back"))
+            self.forward = button("›", lambda: self._go(1), "word", name=tr("chat.branch_forward"))
+            self.label = label("", "dim")
+            self.setLayout(row(self.back, self.label, self.forward, spacing=0))
 
     def _go(self, step: int) -> None:
         self.chosen.emit(self._ids[self._here + step])
@@ -66,29 +74,44 @@ class FittingLabel(QLabel):
         self.setVisible(True)
 
 
+class BubbleText(QTextEdit):
+    """Plain text to be read and selected; the wheel scrolls the page under it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.setReadOnly(True)
+        self.setPlainText(text)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
 class Bubble(QFrame):
     """What a person wrote, as plain text in a rounded box as narrow as the text allows."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.setProperty("kind", "bubble")
-        self.label = QLabel(text, textFormat=Qt.TextFormat.PlainText, wordWrap=True)
-        flags = Qt.TextInteractionFlag
-        self.label.setTextInteractionFlags(flags.TextSelectableByMouse | flags.TextSelectableByKeyboard)
-        self.label.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.setLayout(column(self.label, margins=(16, 10, 16, 10)))
+        self._fitted: tuple[int, QFont] | None = None
+        self.field = BubbleText(text)
+        self.field.setProperty("kind", "bare")
+        self.field.setFrameShape(QFrame.Shape.NoFrame)
+        self.field.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.field.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.field.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.field.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.field.document().setDocumentMargin(0)
+        self.field.viewport().setAutoFillBackground(False)
+        self.setLayout(column(self.field, margins=(16, 10, 16, 10)))
 
     def fit(self, width: int) -> None:
         """Take at most `width` pixels."""
-        lines = self.label.text().split("\n")
-        metrics = self.label.fontMetrics()
-        # A very long line is wider than any window: no need to measure all of it.
-        natural = max(metrics.horizontalAdvance(line[:400]) for line in lines) + 4
-        inside = max(24, min(natural, width - 32))
-        if inside != self.label.width() or not self.label.minimumWidth():
-            self.label.setFixedWidth(inside)
-            self.label.setFixedHeight(max(metrics.height(), self.label.heightForWidth(inside)))
-        self.updateGeometry()
-
-    def sizeHint(self) -> QSize:
-        return QSize(self.label.width() + 32, self.label.height() + 20)
+        if (width, self.field.font()) == self._fitted:
+            return
+        self._fitted = width, self.field.font()
+        room = max(24, width - 32)
+        document = self.field.document()
+        document.setTextWidth(room)
+        inside = min(room, math.ceil(document.idealWidth()) + 1)
+        document.setTextWidth(inside)
+        self.field.setFixedSize(inside, math.ceil(document.size().height()))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QEnterEvent, QFocusEvent, QResizeEvent
+from PySide6.QtGui import QEnterEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QFrame, QMenu, QSizePolicy, QWidget
 
 from desktop.text import error_text, tr
+from desktop.widgets.answer_text import answer_text, put_on_theme
 from desktop.widgets.composer import ComposerText
 from desktop.widgets.figures import dropped_words, exact_figures, short_figures
 from desktop.widgets.make import button, column, frame, label, row
 from desktop.widgets.message_parts import BranchSwitcher, Bubble, FittingLabel
-from desktop.widgets.richtext import RichText
 from desktop.widgets.thinking import ThinkingBlock
 from engine.api.errors import UserError
 from engine.api.messages import Message
@@ -24,11 +24,11 @@ class MessageRow(QWidget):
 
     wanted = Signal(str, int)
     edited = Signal(int, str)
-    link_activated = Signal(str)
 
     def __init__(self, message: Message, branches: list[int]) -> None:
         super().__init__()
         self.message = message
+        self.setMinimumWidth(1)  # what is inside follows the row's width, not the other way round
         self.switcher = BranchSwitcher()
         self.switcher.chosen.connect(lambda other: self.wanted.emit("branch", other))
         self.switcher.set_branches(branches, message["id"])
@@ -60,25 +60,15 @@ class QuestionRow(MessageRow):
     def __init__(self, message: Message, branches: list[int]) -> None:
         super().__init__(message, branches)
         self.bubble = Bubble(message["text"])
-        words = row(
-            button(tr("chat.copy"), lambda: self.ask("copy"), "word", name=tr("chat.copy_question")),
-            button(tr("chat.edit"), self.start_editing, "word", name=tr("chat.edit_name")),
-            button(tr("chat.delete"), lambda: self.ask("delete"), "word", name=tr("chat.delete_question")),
-            spacing=4,
-        )
-        self._hidden_actions = QWidget()
-        self._hidden_actions.setLayout(words)
-        policy = self._hidden_actions.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self._hidden_actions.setSizePolicy(policy)
-        self._hidden_actions.hide()
+        self._actions = QWidget()  # its buttons are made when they are first seen
+        self._actions.setFixedHeight(self.fontMetrics().height() + 6)
+        self._words: QWidget | None = None
         self._editor: QFrame | None = None
-        under = row(None, self._hidden_actions, self.switcher, spacing=6)
+        under = row(None, self._actions, self.switcher, spacing=6)
         self._column = column(row(None, self.bubble), under, spacing=2)
         self.setLayout(self._column)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAccessibleName(tr("chat.question_name", text=message["text"][:200]))
-        QApplication.instance().focusChanged.connect(self._focus_moved)  # type: ignore[union-attr]
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -91,23 +81,32 @@ class QuestionRow(MessageRow):
 
     def enterEvent(self, event: QEnterEvent) -> None:
         super().enterEvent(event)
-        self._hidden_actions.setVisible(self._editor is None)
+        self.show_actions()
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
-        self._show_actions()
+        self.show_actions()
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self._show_actions()
-
-    def _focus_moved(self, old: QWidget | None, new: QWidget | None) -> None:
-        self._show_actions()
-
-    def _show_actions(self) -> None:
+    def show_actions(self) -> None:
+        """Show or hide what can be done with the question, by where pointer and focus are."""
         focus = QApplication.focusWidget()
         inside = focus is self or (focus is not None and self.isAncestorOf(focus))
-        self._hidden_actions.setVisible(self._editor is None and (inside or self.underMouse()))
+        visible = self._editor is None and (inside or self.underMouse())
+        if visible and self._words is None:
+            self._words = self._make_words()
+            self._actions.setLayout(row(self._words))
+        if self._words is not None:
+            self._words.setVisible(visible)
+
+    def _make_words(self) -> QWidget:
+        made = QWidget()
+        words = (
+            button(tr("chat.copy"), lambda: self.ask("copy"), "word", name=tr("chat.copy_question")),
+            button(tr("chat.edit"), self.start_editing, "word", name=tr("chat.edit_name")),
+            button(tr("chat.delete"), lambda: self.ask("delete"), "word", name=tr("chat.delete_question")),
+        )
+        made.setLayout(row(*words))
+        return made
 
     def start_editing(self) -> None:
         """Turn the bubble into a field; sending it makes a new branch."""
@@ -126,7 +125,7 @@ class QuestionRow(MessageRow):
         self._editor.setLayout(column(field, row(hint, None, cancel, send), margins=(14, 10, 10, 10)))
         self._column.insertWidget(0, self._editor)
         self.bubble.hide()
-        self._hidden_actions.hide()
+        self.show_actions()
         field.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def stop_editing(self) -> None:
@@ -154,13 +153,13 @@ class AnswerRow(MessageRow):
         self.setAccessibleName(tr("chat.answer_name"))
         self.notice = button("", lambda: self.ask("sent"), "amberWord")
         self.thinking = ThinkingBlock(unfold_thinking)
-        self.body = RichText()
-        self.body.link_activated.connect(self.link_activated)
+        self.body = answer_text()
         self.waiting = label("", "dim")
-        self._build_problem()
+        self.problem: QFrame | None = None
         self._build_actions()
-        parts = (row(self.notice, None), self.thinking, self.body, self.waiting, self.problem, self._under)
-        self.setLayout(column(*parts, spacing=6, margins=(0, 0, 0, 12)))
+        parts = (row(self.notice, None), self.thinking, self.body, self.waiting, self._under)
+        self._column = column(*parts, spacing=6, margins=(0, 0, 0, 12))
+        self.setLayout(self._column)
         self._shown_text, self._shown_thinking = "", ""
         self._thought_s: float | None = None
         self.update_message(message)
@@ -199,7 +198,7 @@ class AnswerRow(MessageRow):
 
     def apply_theme(self) -> None:
         """Colours changed."""
-        self.body.apply_theme()
+        put_on_theme(self.body)
         self.thinking.apply_theme()
 
     def _take_text(self, message: Message) -> None:
@@ -212,15 +211,17 @@ class AnswerRow(MessageRow):
         self._shown_text, self._shown_thinking = text, thinking
         self.body.setVisible(bool(text))
 
-    def _build_problem(self) -> None:
+    def _build_problem(self) -> QFrame:
         self._problem_text = label("", wrap=True)
         self._problem_text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._problem_text.setMinimumWidth(10)
         self.retry = button(tr("chat.retry"), lambda: self.ask("regenerate"), "small")
         self.go_on = button(tr("chat.continue"), lambda: self.ask("continue"), "small", name=tr("chat.continue_name"))
-        self.problem = frame("problem")
-        self.problem.setLayout(row(self._problem_text, self.retry, self.go_on, margins=(12, 8, 8, 8)))
         self._problem_text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        made = frame("problem")
+        made.setLayout(row(self._problem_text, self.retry, self.go_on, margins=(12, 8, 8, 8)))
+        self._column.insertWidget(self._column.count() - 1, made)
+        return made
 
     def _build_actions(self) -> None:
         self.copy = button(tr("chat.copy"), lambda: self.ask("copy"), "word", name=tr("chat.copy_answer"))
@@ -267,6 +268,10 @@ class AnswerRow(MessageRow):
         elif state == "failed":
             known = UserError.from_json(error) if error else UserError("bug", "", "")
             words = " ".join(part for part in error_text(known) if part)
+        if self.problem is None:
+            if not words:
+                return
+            self.problem = self._build_problem()
         self._problem_text.setText(words)
         self.problem.setVisible(bool(words))
         self.go_on.setVisible(bool(self.message["text"]))

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 
 from desktop.text import tr
 from desktop.widgets.make import button
-from desktop.widgets.message_row import AnswerRow, MessageRow, make_row
+from desktop.widgets.message_row import AnswerRow, MessageRow, QuestionRow, make_row
 from engine.api.messages import Message
 
-CHUNK = 30  # rows built at a time
+CHUNK = 20  # rows built at a time
 NEAR = 400  # px from the top at which older rows are built
 AT_END = 24  # px from the end that still count as being there
 COLUMN = 760  # px: longer lines read badly
@@ -27,7 +27,6 @@ class MessageView(QScrollArea):
 
     wanted = Signal(str, int)
     edited = Signal(int, str)
-    link_activated = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +41,7 @@ class MessageView(QScrollArea):
         self.setAccessibleName(tr("chat.messages_name"))
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._build()
+        QApplication.instance().focusChanged.connect(self._focus_moved)  # type: ignore[union-attr]
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._scrolled)
         bar.rangeChanged.connect(self._grown)
@@ -89,8 +89,8 @@ class MessageView(QScrollArea):
     def show_message(self, number: int) -> None:
         """Scroll to a message, building rows up to it."""
         places = [place for place, m in enumerate(self._messages) if m["id"] == number]
-        while places and places[0] < self._first:
-            self._build_older()
+        if places and places[0] < self._first:
+            self._build_older(max(0, places[0] - 4))
         row = self._rows.get(number)
         if row is not None:
             self._following = False
@@ -129,6 +129,13 @@ class MessageView(QScrollArea):
         self.jump.setParent(self)
         self.jump.hide()
 
+    def _focus_moved(self, old: QWidget | None, new: QWidget | None) -> None:
+        for widget in (old, new):
+            while widget is not None and not isinstance(widget, QuestionRow):
+                widget = widget.parentWidget()  # noqa: PLW2901 - up to the row, if it is in one
+            if widget is not None:
+                widget.show_actions()
+
     def _show(self, message: Message) -> None:
         row = self._rows.get(message["id"])
         if row is None:
@@ -142,7 +149,6 @@ class MessageView(QScrollArea):
         row = make_row(message, self._branches(message["id"]), self.unfold_thinking)
         row.wanted.connect(self.wanted)
         row.edited.connect(self.edited)
-        row.link_activated.connect(self.link_activated)
         self._rows[message["id"]] = row
         self._box.insertWidget(place, row)
 
@@ -154,9 +160,8 @@ class MessageView(QScrollArea):
                 row.hide()
                 row.deleteLater()
 
-    def _build_older(self) -> None:
-        """Put the next older rows on top; what is being read stays where it is."""
-        first = max(0, self._first - CHUNK)
+    def _build_older(self, first: int) -> None:
+        """Put the rows from place `first` on top; what is being read stays where it is."""
         anchor = self._rows.get(self._messages[self._first]["id"]) if self._first < len(self._messages) else None
         before = anchor.mapTo(self._column, QPoint(0, 0)).y() if anchor else 0
         for place, message in enumerate(self._messages[first : self._first]):
@@ -178,7 +183,7 @@ class MessageView(QScrollArea):
 
     def _fill_top(self) -> None:
         if self._first > 0 and self.verticalScrollBar().value() < NEAR:
-            self._build_older()
+            self._build_older(max(0, self._first - CHUNK))
 
     def _grown(self, low: int, high: int) -> None:
         if self._following:

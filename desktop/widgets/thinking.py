@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from desktop.text import tr
+from desktop.widgets.answer_text import answer_text, put_on_theme
 from desktop.widgets.make import column, frame, row
 from desktop.widgets.richtext import RichText
 
@@ -63,11 +64,11 @@ class ThinkingBlock(QWidget):
     def apply_theme(self) -> None:
         """Colours changed."""
         if self._body is not None:
-            self._body.apply_theme()
+            put_on_theme(self._body)
 
     def _fold(self, unfolded: bool) -> None:
         if unfolded and self._body is None and self._text:
-            self._body = RichText()
+            self._body = answer_text()
             self._body.set_text(self._text)
             self._inside.addWidget(self._body)
         self._frame.setVisible(unfolded)
