@@ -290,7 +290,7 @@ def show_step(words: list[str]) -> None:
 
 def pip_failure(log: str) -> str:
     """One clear message out of pip's log."""
-    errors = [line.strip() for line in log.splitlines() if "error" in line.lower()]
+    errors = [line.strip() for line in log.splitlines() if "ERROR" in line or "Error: " in line]
     cause = next((text for signs, text in PIP_CAUSES if any(sign in log for sign in signs)), "pip's last words:")
     return "\n  ".join([f"The set-up failed. {cause}", *errors[-3:], f"Everything pip said: {LOG}"])
 

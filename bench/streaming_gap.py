@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from _engine import private_home
 from _figures import figure
 from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
 
-TOKENS, PER_S, TICK_MS, MOST_MS = 5000, 200, 5, 50
+TOKENS, PER_S, TICK_MS, MOST_MS, IDLE_S = 5000, 200, 5, 50, 10
 PARAGRAPH = (
     "The **sea** was calm, and `wind = 7` knots. It took $t = \\frac{s}{v}$ hours to the next harbour.\n\n"
     "| day | miles |\n|---|---|\n| 1 | 12 |\n| 2 | 31 |\n\n"
@@ -57,9 +59,24 @@ class Stream:
             self.ended()
 
     def ended(self) -> None:
-        from PySide6.QtWidgets import QApplication
-
         QApplication.closeAllWindows()
+
+
+def watch(gaps: list[float], after: Callable[[], None]) -> None:
+    """Note the gaps of the same timer in the same window at rest for IDLE_S: what the machine itself costs."""
+    start = last = time.perf_counter()
+    timer = QTimer(QApplication.instance(), interval=TICK_MS)
+
+    def tick() -> None:
+        nonlocal last
+        gaps.append(time.perf_counter() - last)
+        last = time.perf_counter()
+        if last - start > IDLE_S:
+            timer.stop()
+            after()
+
+    timer.timeout.connect(tick)
+    timer.start()
 
 
 def message(number: int, role: str, text: str, parent: int | None) -> dict[str, object]:
@@ -79,8 +96,6 @@ def message(number: int, role: str, text: str, parent: int | None) -> dict[str, 
 
 def main() -> None:
     private_home()
-    from PySide6.QtWidgets import QApplication
-
     from desktop.client import EngineClient
     from desktop.desk import Desk
     from desktop.theme import theme_keeper
@@ -95,12 +110,14 @@ def main() -> None:
     window = Window(desk)
     window.show()
     stream = Stream(window.built["chat"])
-    QTimer.singleShot(2000, stream.begin)
+    idle: list[float] = []
+    QTimer.singleShot(2000, lambda: watch(idle, stream.begin))
     application.exec()
     gaps = sorted(stream.gaps)
     worst = gaps[-1] * 1000
     figure(f"largest UI gap, {TOKENS} tokens at {PER_S}/s, ms", f"{worst:.0f}", f"<= {MOST_MS}", worst <= MOST_MS)
     figure("99th percentile, ms", f"{gaps[int(len(gaps) * 0.99)] * 1000:.0f}")
+    figure("largest UI gap at rest, ms", f"{max(idle) * 1000:.0f}")
     half = len(stream.gaps) // 2
     first, second = (max(part) * 1000 for part in (stream.gaps[:half], stream.gaps[half:]))
     figure("worst of first half / second half, ms", f"{first:.0f} / {second:.0f}")
