@@ -1,0 +1,142 @@
+"""Takes the pictures of the README: the real window with the real engine, in both themes and languages.
+
+    xvfb-run -a -s "-screen 0 1280x800x24" .venv/bin/python docs/make_pictures.py MODEL.gguf [MODEL.gguf …]
+
+The last model given answers. Pictures go to docs/pictures/ (`--to FOLDER` names another).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+LOOKS = (("en", "light"), ("zh", "dark"), ("en", "dark"), ("zh", "light"))
+QUESTIONS = {
+    "en": "Write a Python function that counts the words of a text, and show how to call it.",
+    "zh": "用 Python 写一个统计文本字数的函数，并说明怎样调用。",
+}
+SAMPLING = {"temperature": 0.2, "seed": 7, "max_tokens": 260}
+LONGEST_ANSWER_S = 120
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit code. Each look is taken by a process of its own, from a fresh home."""
+    arguments = _parser().parse_args(words)
+    if arguments.look:
+        language, theme = arguments.look.split("-")
+        return Session(language, theme, arguments.to).run(arguments.models)
+    for language, theme in LOOKS:
+        with tempfile.TemporaryDirectory() as home:
+            settings = {"language": language, "theme": theme, "default_system": ""}
+            (Path(home) / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+            again = [sys.executable, __file__, "--look", f"{language}-{theme}", "--to", arguments.to, *arguments.models]
+            path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+            subprocess.run(again, env={**os.environ, "DESKSIDE_HOME": home, "PYTHONPATH": path}, check=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", help="GGUF files; the last one answers")
+    parser.add_argument("--to", default=str(ROOT / "docs" / "pictures"))
+    parser.add_argument("--look", help="take only LANGUAGE-THEME, in the home that is set")
+    return parser
+
+
+class Session:
+    """One window in one look."""
+
+    def __init__(self, language: str, theme: str, folder: str) -> None:
+        from PySide6.QtWidgets import QApplication
+
+        from desktop.client import EngineClient
+        from desktop.desk import Desk
+        from desktop.theme import theme_keeper
+        from desktop.window import Window
+
+        self.application = QApplication.instance() or QApplication(["Deskside"])
+        self.language, self.look, self.folder = language, f"{language}-{theme}", Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        client = EngineClient()
+        client.start()
+        self.desk = Desk(client)
+        theme_keeper().apply(theme, 14)
+        self.window = Window(self.desk)
+        self.window.resize(1280, 800)
+        self.window.show()
+
+    def run(self, models: list[str]) -> int:
+        """Take every picture, then close the window."""
+        try:
+            self._take_all(models)
+        finally:
+            self.window.close()
+        return 0
+
+    def _take_all(self, models: list[str]) -> None:
+        self._wait_for(lambda: self.desk.client.state == "ready")
+        ids = [self._ask("models.add", path=str(Path(model).resolve()))["models"][0]["id"] for model in models]
+        self._picture("welcome")
+        self.desk.set(first_start_done=True, default_model=ids[-1])
+        chat = self._ask("chats.create", model=ids[-1], sampling=SAMPLING)["id"]
+        self.desk.open_page("chat", chat=chat, send=QUESTIONS[self.language])
+        self._wait_for(self._answered, LONGEST_ANSWER_S)
+        self._picture("chat")
+        for page in ("models", "jobs", "settings"):
+            self.desk.open_page(page)
+            self._picture(page)
+        self._palette()
+
+    def _answered(self) -> bool:
+        chats = self._ask("chats.list")["chats"]
+        messages = self._ask("chats.get", chat=chats[0]["id"])["messages"] if chats else []
+        return len(messages) > 1 and messages[-1]["state"] not in ("streaming", "interrupted")
+
+    def _palette(self) -> None:
+        from desktop.palette import Palette
+
+        palette = Palette(self.desk, self.window)
+        palette.show()
+        self._settle(300)
+        palette.grab().save(str(self.folder / f"palette-{self.look}.png"))
+        palette.close()
+
+    def _picture(self, name: str) -> None:
+        self._settle(1500)
+        self.window.grab().save(str(self.folder / f"{name}-{self.look}.png"))
+
+    def _ask(self, call: str, **params: Any) -> dict[str, Any]:
+        """A request's result, waited for. Raises UserError, as the engine answers."""
+        got: list[dict[str, Any]] = []
+        errors: list[Exception] = []
+        self.desk.client.call(call, params, result=got.append, error=errors.append)
+        self._wait_for(lambda: bool(got or errors))
+        if errors:
+            raise errors[0]
+        return got[0]
+
+    def _wait_for(self, happened: Callable[[], bool], seconds: float = 30.0) -> None:
+        for _ in range(int(seconds * 10)):
+            if happened():
+                return
+            self._settle(100)
+        raise TimeoutError(f"waited {seconds:.0f} s in vain")
+
+    def _settle(self, milliseconds: int) -> None:
+        from PySide6.QtCore import QEventLoop, QTimer
+
+        loop = QEventLoop()
+        QTimer.singleShot(milliseconds, loop.quit)
+        loop.exec()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
