@@ -15,7 +15,7 @@ from desktop.widgets.richtext.blocks import units16
 from desktop.widgets.richtext.colours import CODE_INK, RichTextColours
 from desktop.widgets.richtext.formats import Mark
 
-LARGEST = 20_000  # characters; longer code keeps the colours of its single lines
+LARGEST = 8_000  # characters; longer code keeps the colours of its single lines
 _KINDS = (
     ("Comment", "c"),
     ("Keyword.Type", "t"),

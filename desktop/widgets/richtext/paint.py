@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QPyTextObject,
     QTextBlock,
     QTextCharFormat,
+    QTextCursor,
     QTextDocument,
 )
 
@@ -90,12 +91,20 @@ class Decorations:
             rect = layout.blockBoundingRect(block)
             if rect.top() > clip.bottom() + CODE_HEAD:
                 return
+            if not block.blockFormat().hasProperty(Mark.KIND):
+                block = self._behind_table(block)
+                continue
             now = int(block.blockFormat().intProperty(Mark.CODE_ID))
             if now and now != code:
                 self._code(painter, self.code_rect(block, clip))
             code = now
             self._beside(painter, block, rect)
             block = block.next()
+
+    def _behind_table(self, block: QTextBlock) -> QTextBlock:
+        """The next block that may have something to be drawn; cells have not."""
+        table = QTextCursor(block).currentTable()
+        return self._document.findBlock(table.lastPosition() + 1) if table else block.next()
 
     def code_rect(self, block: QTextBlock, clip: QRectF) -> QRectF:
         """The ground of the code block that `block` is a line of, no further than a little outside `clip`."""

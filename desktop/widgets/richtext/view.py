@@ -12,6 +12,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QResizeEvent,
+    QTextCursor,
     QTextOption,
     QWheelEvent,
 )
@@ -84,9 +85,6 @@ class RichText(QTextBrowser):
         )
         self.viewport().setAutoFillBackground(False)
         self.setCursorWidth(0)
-        cursor = self.textCursor()
-        cursor.setKeepPositionOnInsert(True)  # a selection that reaches the end must not grow with the stream
-        self.setTextCursor(cursor)
         self.setStyleSheet("RichText { background: transparent; border: none; }")
 
     # text in
@@ -122,11 +120,23 @@ class RichText(QTextBrowser):
         text = text[: len(text) - len(self._held)]
         text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd")
         done = self._stream.feed(text, self._finished)
+        selected = self.textCursor().anchor(), self.textCursor().position()
         self._writer.show(done, self._stream.open)
+        self._select_again(*selected)
         writer = self._writer
         self._headers.follow(writer.codes, self._colours)
         self._highlighter.follow(writer.codes, writer.live_code, not self._finished)
         self._fit()
+
+    def _select_again(self, anchor: int, position: int) -> None:
+        """A selection or text cursor at the end must not go along with the stream."""
+        cursor = self.textCursor()
+        if (cursor.anchor(), cursor.position()) == (anchor, position):
+            return
+        last = self.document().characterCount() - 1
+        cursor.setPosition(min(anchor, last))
+        cursor.setPosition(min(position, last), QTextCursor.MoveMode.KeepAnchor)
+        self.setTextCursor(cursor)
 
     def _clear(self) -> None:
         self._timer.stop()
@@ -234,6 +244,7 @@ class RichText(QTextBrowser):
         """A new width gives a new height."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
+            self._writer.join_open()
             self._fit()
 
     def sizeHint(self) -> QSize:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from PySide6.QtGui import (
     QTextBlockFormat,
@@ -13,20 +14,29 @@ from PySide6.QtGui import (
 )
 
 from desktop.widgets.richtext.blocks import CODE, Block, Run, units16
-from desktop.widgets.richtext.formats import Formats
+from desktop.widgets.richtext.formats import Formats, Mark
 from desktop.widgets.richtext.tables import TableWriter, table_at
 
 OBJECT = "\ufffc"
+LONG_PART = 900  # UTF-16 units
 
 
 @dataclass
 class Placed:
-    """A block and where it stands. `own` tells that a block separator was made for it."""
+    """A block and where it stands. `own` tells that a block separator was made for it.
+
+    `splits` are places, in UTF-16 units of its text, where a long paragraph is in parts while it grows.
+    """
 
     block: Block
     start: int
     own: bool
     code_id: int = 0
+    splits: list[int] = field(default_factory=list)
+
+    def position(self, units: int) -> int:
+        """Where a place in the block's text is in the document."""
+        return self.start + units + bisect_right(self.splits, units)
 
 
 class Writer:
@@ -64,8 +74,12 @@ class Writer:
                 self._append(block)
             self._cursor.endEditBlock()
         if done:
+            for placed in self._open[: len(done)]:
+                self._join(placed)
             self._last = self._open[len(done) - 1]
             self._open = self._open[len(done) :]
+        if self._open and self._open[-1].block.kind == "p":
+            self._split(self._open[-1])
 
     @property
     def live_code(self) -> int:
@@ -94,19 +108,54 @@ class Writer:
         if old.kind == "row":
             changed = block.kind == "row" and self._tables.amend(self._cursor, placed.start, old, block)
         else:
-            changed = replace(block, runs=()) == replace(old, runs=())
-            if changed:
-                self._amend_text(placed, block)
+            changed = replace(block, runs=()) == replace(old, runs=()) and self._amend_text(placed, block)
         if changed:
             placed.block = block
         return changed
 
-    def _amend_text(self, placed: Placed, block: Block) -> None:
+    def _amend_text(self, placed: Placed, block: Block) -> bool:
         kept, units, rest = _common(placed.block.runs, block.runs, self._units)
-        self._cursor.setPosition(placed.start + units)
+        if placed.splits and units < placed.splits[-1]:
+            return False
+        self._cursor.setPosition(placed.position(units))
         self._cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
         self._cursor.removeSelectedText()
         self._write(self._cursor, (*rest, *block.runs[kept:]), block.kind)
+        return True
+
+    # Qt lays a paragraph out as a whole at every change, so one that grows long is kept in parts, each ending where
+    # a line ends anyway; it is joined when it is complete.
+
+    def _split(self, placed: Placed) -> None:
+        block = self._document.lastBlock()
+        if block.length() < LONG_PART:
+            return
+        self._document.documentLayout().documentSize()  # has the lines made
+        lines = block.layout().lineCount()
+        if lines < 6:
+            return
+        at = block.position() + block.layout().lineAt(lines - 3).textStart()
+        self._cursor.setPosition(at)
+        part = self.formats.block(replace(placed.block, gap=0, marker=""), 0)
+        part.setProperty(Mark.JOINED, True)
+        self._cursor.insertBlock(part)
+        placed.splits.append(at - placed.start - len(placed.splits))
+
+    def _join(self, placed: Placed) -> None:
+        if not placed.splits:
+            return
+        self._cursor.beginEditBlock()
+        for units in reversed(placed.splits):
+            self._cursor.setPosition(placed.position(units))
+            placed.splits.pop()
+            self._cursor.deletePreviousChar()
+        self._cursor.setBlockFormat(self.formats.block(placed.block, 0))
+        self._cursor.endEditBlock()
+
+    def join_open(self) -> None:
+        """Make open paragraphs whole, as a new width needs it: their parts end where lines ended."""
+        for placed in self._open:
+            self._join(placed)
 
     def _units(self, run: Run) -> int:
         return 1 if self.formats.drawing(run) else units16(run.text)
