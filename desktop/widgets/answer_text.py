@@ -28,5 +28,6 @@ def put_on_theme(view: RichText) -> None:
 def answer_text() -> RichText:
     """A view for an answer or its reasoning."""
     made = RichText(colours=text_colours(theme()))
+    made.setProperty("kind", "bare")  # else the style sheet gives it the padding of a field
     made.set_words(tr("chat.copy"), tr("chat.copied"))
     return made

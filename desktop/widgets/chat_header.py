@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QLineEdit, QSizePolicy
+from PySide6.QtWidgets import QFrame, QLineEdit, QPushButton, QSizePolicy
 
 from desktop.text import tr
 from desktop.widgets.context_meter import ContextMeter
-from desktop.widgets.make import button, icon_button, row
+from desktop.widgets.make import icon_button, row
 from desktop.widgets.model_picker import ModelPicker
 
 NARROW = 640  # px: below this the header says less
@@ -26,6 +26,27 @@ class TitleField(QLineEdit):
             super().keyPressEvent(event)
 
 
+class TitleButton(QPushButton):
+    """Elides its text by itself: a QPushButton would cut off both ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole = ""
+        self.setProperty("kind", "titleWord")
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def set_whole(self, text: str) -> None:
+        """The text, as much of it as fits."""
+        self._whole = text
+        room = max(40, self.width() - 24)
+        self.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.set_whole(self._whole)
+
+
 class ChatHeader(QFrame):
     """`renamed(title)` when the title was changed, `panel_wanted` for the settings panel."""
 
@@ -37,8 +58,8 @@ class ChatHeader(QFrame):
         self.setProperty("kind", "topbar")
         self.setFixedHeight(52)
         self._title = ""
-        self.title = button("", self.start_renaming, "titleWord")
-        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.title = TitleButton()
+        self.title.clicked.connect(self.start_renaming)
         self.field = TitleField()
         self.field.setAccessibleName(tr("chat.action_rename"))
         self.field.returnPressed.connect(self._renamed)
@@ -62,7 +83,7 @@ class ChatHeader(QFrame):
         self.title.setEnabled(stored)
         self.title.setToolTip(tr("chat.rename_hint", title=self._title) if stored else "")
         self.title.setAccessibleName(tr("chat.title_name", title=self._title))
-        self._elide()
+        self.title.set_whole(self._title)
 
     def start_renaming(self) -> None:
         """Turn the title into a field."""
@@ -77,12 +98,6 @@ class ChatHeader(QFrame):
         super().resizeEvent(event)
         self.picker.set_narrow(self.width() < NARROW)
         self.meter.set_narrow(self.width() < NARROW)
-        self._elide()
-
-    def _elide(self) -> None:
-        # The button's text is elided by hand: a QPushButton would cut both ends.
-        room = max(40, self.title.width() - 24)
-        self.title.setText(self.title.fontMetrics().elidedText(self._title, Qt.TextElideMode.ElideRight, room))
 
     def _renamed(self) -> None:
         text = self.field.text().strip()

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from chat_kit import dialogue, message
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from desktop.desk import Desk
+from desktop.widgets.composer import ComposerText
 from desktop.widgets.figures import dropped_words, exact_figures, short_figures, stop_words, waiting_words
 from desktop.widgets.message_row import AnswerRow, QuestionRow
 from desktop.widgets.message_view import CHUNK, MessageView
@@ -130,14 +132,13 @@ def test_a_question_is_edited_in_place_and_escape_leaves_it(view: MessageView, q
     show(view, dialogue(2))
     row = question(view, 1)
     row.start_editing()
-    field = row._editor.findChild(type(row._editor.layout().itemAt(0).widget()))  # type: ignore[union-attr]
-    qtbot.keyClick(field, Qt.Key.Key_Escape)
+    QTest.keyClick(row.findChildren(ComposerText)[0], Qt.Key.Key_Escape)
     assert not row.bubble.isHidden()
     row.start_editing()
-    field = row._editor.layout().itemAt(0).widget()  # type: ignore[union-attr]
-    field.setPlainText("better words")  # type: ignore[attr-defined]
+    field = row.findChildren(ComposerText)[-1]
+    field.setPlainText("better words")
     with qtbot.waitSignal(view.edited) as edited:
-        qtbot.keyClick(field, Qt.Key.Key_Return)
+        QTest.keyClick(field, Qt.Key.Key_Return)
     assert edited.args == [1, "better words"]
 
 
@@ -202,7 +203,7 @@ def test_nothing_is_wider_than_a_narrow_page(view: MessageView, qtbot: QtBot) ->
     long = message(2, "assistant", "a " * 300, stats=STATS, state="stopped", sent={"messages": [1]})
     view.set_path([message(1, "user", "w" * 300), long], lambda number: [number, 9])
     qtbot.waitUntil(lambda: not answer(view, 2).more.isHidden())
-    qtbot.waitUntil(lambda: view.widget().width() <= view.viewport().width())
+    qtbot.waitUntil(lambda: view._column.width() <= view.viewport().width())
     assert answer(view, 2).delete.isHidden()
 
 
