@@ -34,6 +34,7 @@ class Model:
         self.train_context = int(c.llama_model_n_ctx_train(self.handle))
         self.description = self._describe()
         self._shown: frozenset[int] = frozenset()
+        self._pieces: dict[int, bytes] = {}  # of tokens written so far
 
     @property
     def step_size(self) -> int:
@@ -69,6 +70,7 @@ class Model:
         """Let `piece` write out these control tokens, which it leaves out otherwise."""
         tokens = [self.tokenize(text) for text in texts]
         self._shown = frozenset(t[0] for t in tokens if len(t) == 1)
+        self._pieces.clear()
 
     def tokenize(self, text: str, special: bool = True, add_bos: bool = False) -> list[int]:
         """The tokens of `text`; `special` reads control tokens written as text, `add_bos` puts BOS in front."""
@@ -82,7 +84,10 @@ class Model:
 
     def piece(self, token: int) -> bytes:
         """The bytes of one token: often a part of a word, sometimes a part of a letter. b"" for control tokens."""
-        return self._piece(token, token in self._shown)
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._piece(token, token in self._shown)
+        return known
 
     def close(self) -> None:
         """Give the memory back. Calling it twice does no harm."""
