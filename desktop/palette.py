@@ -67,7 +67,7 @@ class Palette(QDialog):
         ranked = sorted(
             (-score, number, action)
             for number, action in enumerate(self._desk.actions)
-            if (score := max(match(query, name) for name in names(action))) > 0
+            if action.id != "frame.palette" and (score := max(match(query, name) for name in names(action))) > 0
         )
         for *_, action in ranked:
             self._add(action)

@@ -39,7 +39,7 @@ class Window(QMainWindow):
         self.banner = Banner(desk)
         self.setWindowTitle("Deskside")
         self.setMinimumSize(760, 520)
-        desk.actions = [*FRAME_ACTIONS, *page_actions()]
+        desk.actions = [*page_actions(), *FRAME_ACTIONS]
         desk.find_page = self.built.get
         self._rail: Rail | None = None
         self._fill()

@@ -87,7 +87,10 @@ class Session:
         self._picture("welcome")
         self.desk.set(first_start_done=True, default_model=ids[-1])
         chat = self._ask("chats.create", model=ids[-1], sampling=SAMPLING)["id"]
-        self.desk.open_page("chat", chat=chat, send=QUESTIONS[self.language])
+        self.desk.open_page("chat", chat=chat)
+        self._settle(1500)
+        page: Any = self.desk.page("chat")
+        page.stage.send(QUESTIONS[self.language])
         self._wait_for(self._answered, LONGEST_ANSWER_S)
         self._picture("chat")
         for page in ("models", "jobs", "settings"):
