@@ -39,10 +39,12 @@ def load_for(core: Core, call: Call, model: str) -> Loaded:
     Raises UserError (unknown_model, vanished_model, damaged_model, model_wont_fit) or Cancelled.
     """
     from models.registry import find
+    from models.rows import header
 
     before = core.worker.loaded()
     path = find(model).path
     if before is None or before.model != model:
+        header(path)  # a header that lies can make llama.cpp abort the whole process: ours refuses it first
         _refuse_too_big(core, model)
 
     shown = 0.0
