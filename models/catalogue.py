@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.errors import UserError
+from engine.api.sampling import Sampling
 from models.shape import Shape, sliding_layers
 
 FOLDER = Path(__file__).parent / "catalog"
@@ -56,6 +57,7 @@ class Entry:
     shape: Shape
     files: tuple[File, ...]
     repo: str
+    sampling: dict[str, float]  # what its makers recommend, in the names of engine.api.sampling
     starter: bool = False
     first_in: tuple[str, ...] = ()  # interface languages that offer this model before all others
 
@@ -103,6 +105,8 @@ def _entry(model: str, data: dict[str, Any]) -> Entry:
     for name in ("languages", "tags", "first_in"):
         known[name] = tuple(known.get(name, ()))
     known.setdefault("repo", "")
+    known.setdefault("sampling", {})
+    Sampling.from_json(known["sampling"])
     return Entry(id=model, shape=shape, files=files, **known)
 
 

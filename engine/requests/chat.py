@@ -90,8 +90,16 @@ def _choose_model(core: Core, chat: str, model: str) -> str:
     chosen = chosen or _any_model(core)
     find(chosen)
     if chosen != row["model"]:
-        announce(core, core.chats.update(chat, {"model": chosen}))
+        announce(core, core.chats.update(chat, {"model": chosen, "sampling": row["sampling"] or _recommended(chosen)}))
     return chosen
+
+
+def _recommended(model: str) -> dict[str, Any]:
+    """The sampling that the model's makers recommend, where the catalogue knows it."""
+    from models.catalogue import entry
+
+    known = entry(model)
+    return dict(known.sampling) if known else {}
 
 
 def _any_model(core: Core) -> str:
