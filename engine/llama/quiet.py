@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
-import os
 import re
 import threading
 from collections import deque
@@ -70,9 +69,6 @@ def library() -> Any:
 
 @functools.cache
 def _import() -> Any:
-    # OpenMP's threads spin at every barrier; where other programs want the cores too, that cost a factor of ten and
-    # more. A short spin keeps the speed of an idle machine. The library reads this once, when it is loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     package = importlib.import_module("llama_cpp")
     module = package.llama_cpp
     module.llama_log_set(_callback(module), None)
