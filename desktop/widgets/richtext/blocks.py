@@ -27,6 +27,22 @@ class Run:
         return self.style == other.style and self.link == other.link and not self.math and not other.math
 
 
+@dataclass(eq=False, slots=True)
+class Begun:
+    """The beginning of a long paragraph that still grows. Compared by identity, so that its length costs nothing."""
+
+    parent: Begun | None
+    added: tuple[Run, ...]
+    units: int = -1  # places it takes in the document, once counted
+
+    def runs(self) -> list[Run]:
+        """All runs from the paragraph's first on."""
+        parts: list[Begun] = [self]
+        while parts[-1].parent:
+            parts.append(parts[-1].parent)
+        return [run for part in reversed(parts) for run in part.added]
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """One line-breaking unit. kind: p, h1-h6, code, hr or row; `gap` is the space above in px."""
@@ -41,6 +57,7 @@ class Block:
     first: bool = False
     cells: tuple[tuple[Run, ...], ...] = ()
     aligns: tuple[str, ...] = ()
+    begun: Begun | None = None
     part: int = 0  # which part of a long table a row is in
 
     @property
@@ -48,7 +65,11 @@ class Block:
         """The text as shown; cells are parted by tabs."""
         if self.kind == "row":
             return "\t".join(text_of(cell) for cell in self.cells)
-        return text_of(self.runs)
+        return text_of(self.all_runs())
+
+    def all_runs(self) -> tuple[Run, ...]:
+        """The runs, a beginning set aside included."""
+        return merged([*self.begun.runs(), *self.runs]) if self.begun else self.runs
 
 
 def text_of(runs: tuple[Run, ...]) -> str:

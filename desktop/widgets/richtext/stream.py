@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from desktop.widgets.richtext.blocks import Block, Run, clean, merged
+from desktop.widgets.richtext.blocks import Begun, Block, Run, clean, merged
 from desktop.widgets.richtext.build import Before, Builder, Unit, code_line, language_of
 from desktop.widgets.richtext.grammar import grammar
 from desktop.widgets.richtext.inline import BREAK
@@ -42,10 +42,10 @@ class _Fence:
 
 @dataclass(frozen=True)
 class _Cut:
-    """The beginning of a long paragraph, set aside: its source and its runs."""
+    """The beginning of a long paragraph, set aside: its source and what it is shown as."""
 
     source: str
-    runs: tuple[Run, ...]
+    begun: Begun
 
 
 class Stream:
@@ -105,7 +105,7 @@ class Stream:
         if block is None or block.runs[0] == Run("x") or not block.runs[0].same_style(Run("")):
             return False
         rest = [Run(block.runs[0].text[2:]), *block.runs[1:]]
-        units[0].blocks[0] = replace(block, runs=merged([*self._cut.runs, *rest]))
+        units[0].blocks[0] = replace(block, runs=merged(rest), begun=self._cut.begun)
         return True
 
     def _uncut(self) -> None:
@@ -187,7 +187,8 @@ class Stream:
             return
         blank = source[len(source.rstrip(" \n")) :]
         runs = merged([*units[0].blocks[0].runs, Run(BREAK if "\n" in blank else blank)])
-        self._cut = _Cut((self._cut.source if self._cut else "") + source, runs)
+        before, begun = (self._cut.source, self._cut.begun) if self._cut else ("", None)
+        self._cut = _Cut(before + source, Begun(begun, runs))
         self._tail = self._tail[len(source) :]
         self._settled = max(0, self._settled - len(source))
         self._cut_from = LONG_PARAGRAPH

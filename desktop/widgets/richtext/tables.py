@@ -38,11 +38,13 @@ class TableWriter:
         self._formats = formats
         self._write = write
         self._wide: list[int] = []
+        self._table: QTextTable | None = None  # the last one: asking the document amid a change finds no new tables
 
-    def append(self, cursor: QTextCursor, block: Block, table: QTextTable | None) -> int:
-        """Put a row behind `table`, or begin a table where the cursor stands. Gives the row's first position."""
-        if table is None:
-            table = self._begin(cursor, block)
+    def append(self, cursor: QTextCursor, block: Block, goes_on: bool) -> int:
+        """Put a row behind the last one, or begin a table where the cursor stands. Gives the row's first position."""
+        table = self._table
+        if table is None or not goes_on:
+            self._table = table = self._begin(cursor, block)
         else:
             table.appendRows(1)
         row = table.rows() - 1
@@ -74,6 +76,7 @@ class TableWriter:
         cursor.setPosition(table.lastPosition() + 1 if row else first)
         cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
         cursor.removeSelectedText()
+        self._table = table if row else None
         if row:
             table.removeRows(row, table.rows() - row)
 

@@ -13,9 +13,9 @@ from PySide6.QtGui import (
     QTextDocument,
 )
 
-from desktop.widgets.richtext.blocks import CODE, Block, Run, units16
+from desktop.widgets.richtext.blocks import CODE, Begun, Block, Run, merged, units16
 from desktop.widgets.richtext.formats import Formats, Mark
-from desktop.widgets.richtext.tables import TableWriter, table_at
+from desktop.widgets.richtext.tables import TableWriter
 
 OBJECT = "\ufffc"
 LONG_PART = 900  # UTF-16 units
@@ -70,6 +70,8 @@ class Writer:
             if same < len(self._open) and same < len(wanted) and self._amend(self._open[same], wanted[same], same):
                 same += 1
             self._remove_from(same)
+            if same < len(wanted):
+                self.join_open()  # before anything stands behind it whose place would shift
             for block in wanted[same:]:
                 self._append(block)
             self._cursor.endEditBlock()
@@ -108,20 +110,30 @@ class Writer:
         if old.kind == "row":
             changed = block.kind == "row" and self._tables.amend(self._cursor, placed.start, old, block)
         else:
-            changed = replace(block, runs=()) == replace(old, runs=()) and self._amend_text(placed, block)
+            changed = replace(block, runs=(), begun=None) == replace(old, runs=(), begun=None)
+            changed = changed and self._amend_text(placed, block)
         if changed:
             placed.block = block
         return changed
 
     def _amend_text(self, placed: Placed, block: Block) -> bool:
-        kept, units, rest = _common(placed.block.runs, block.runs, self._units)
+        begun, old, new = _aligned(placed.block, block)
+        kept, units, rest = _common(old, new, self._units)
+        units += self._begun_units(begun)
         if placed.splits and units < placed.splits[-1]:
             return False
         self._cursor.setPosition(placed.position(units))
         self._cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
         self._cursor.removeSelectedText()
-        self._write(self._cursor, (*rest, *block.runs[kept:]), block.kind)
+        self._write(self._cursor, (*rest, *new[kept:]), block.kind)
         return True
+
+    def _begun_units(self, begun: Begun | None) -> int:
+        if begun is None:
+            return 0
+        if begun.units < 0:
+            begun.units = self._begun_units(begun.parent) + sum(self._units(run) for run in begun.added)
+        return begun.units
 
     # Qt lays a paragraph out as a whole at every change, so one that grows long is kept in parts, each ending where
     # a line ends anyway; it is joined when it is complete.
@@ -194,9 +206,8 @@ class Writer:
         before = self._before()
         self._cursor.movePosition(QTextCursor.MoveOperation.End)
         if block.kind == "row":
-            goes_on = before and before.block.kind == "row" and not block.first
-            table = table_at(QTextCursor(self._document), before.start) if before and goes_on else None
-            self._open.append(Placed(block, self._tables.append(self._cursor, block, table), False))
+            goes_on = before is not None and before.block.kind == "row" and not block.first
+            self._open.append(Placed(block, self._tables.append(self._cursor, block, goes_on), False))
             return
         own = before is not None and before.block.kind != "row"
         placed = Placed(block, 0, own, self._code_of(block, before))
@@ -209,7 +220,7 @@ class Writer:
         if block.kind == "code" and block.first:
             self.codes[placed.code_id] = (placed.start, block.language)
         self._open.append(placed)
-        self._write(self._cursor, block.runs, block.kind)
+        self._write(self._cursor, block.all_runs(), block.kind)
 
     def _code_of(self, block: Block, before: Placed | None) -> int:
         if block.kind != "code":
@@ -227,6 +238,15 @@ class Writer:
             else:
                 style = run.style | CODE if run.math else run.style
                 cursor.insertText(run.text, self.formats.char(kind, style, run.link))
+
+
+def _aligned(old: Block, new: Block) -> tuple[Begun | None, tuple[Run, ...], tuple[Run, ...]]:
+    """The beginning that both share, and the runs of each behind it."""
+    if old.begun is new.begun:
+        return old.begun, old.runs, new.runs
+    if new.begun and new.begun.parent is old.begun:
+        return old.begun, old.runs, merged([*new.begun.added, *new.runs])
+    return None, old.all_runs(), new.all_runs()
 
 
 def _common(old: tuple[Run, ...], new: tuple[Run, ...], size: Callable[[Run], int]) -> tuple[int, int, tuple[Run, ...]]:
