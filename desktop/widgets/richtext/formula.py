@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 if TYPE_CHECKING:
@@ -73,13 +74,20 @@ def _bad_latex() -> tuple[type[Exception], ...]:
     return (*_BAD_LATEX, *own)
 
 
+@lru_cache(maxsize=1)
+def _typesetter() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it asks for its fonts in an old way
+        import ziamath
+    ziamath.config.svg2 = False  # Qt draws SVG 1.2 Tiny
+    return ziamath
+
+
 def _draw(latex: str, display: bool, size: float, colour: str) -> Formula | None:
-    import ziamath
     from PySide6.QtCore import QByteArray
     from PySide6.QtSvg import QSvgRenderer
 
-    ziamath.config.svg2 = False  # Qt draws SVG 1.2 Tiny
-    drawn = ziamath.Latex(latex, size=size * 1.12, color=colour, inline=not display)
+    drawn = _typesetter().Latex(latex, size=size * 1.12, color=colour, inline=not display)
     renderer = QSvgRenderer(QByteArray(drawn.svg().encode()))
     box = renderer.viewBoxF()
     if not renderer.isValid() or box.isEmpty():

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QRect, QRectF, QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import (
+    QColor,
     QDesktopServices,
     QFocusEvent,
     QGuiApplication,
     QPainter,
     QPaintEvent,
+    QPalette,
     QResizeEvent,
     QTextCursor,
     QTextOption,
@@ -51,6 +53,7 @@ class RichText(QTextBrowser):
         self._held = ""
         self._finished = True
         self._prepare()
+        self._colour_selection()
         document = self.document()
         self._formats = Formats(colours, self.font())
         self._objects = FormulaObject(document, self._formats)
@@ -168,7 +171,18 @@ class RichText(QTextBrowser):
         """Show the text in other colours; a stream goes on."""
         if colours != self._colours:
             self._colours = colours
+            self._colour_selection()
             self._restyle()
+
+    def _colour_selection(self) -> None:
+        """A tint of the accent, on which text and formulas stay readable in their own colours."""
+        accent, ground = QColor(self._colours.accent), QColor(self._colours.surface)
+        mixed = [round(0.24 * one + 0.76 * other) for one, other in zip(_rgb(accent), _rgb(ground), strict=True)]
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Highlight, QColor(*mixed))
+        palette.setColor(QPalette.ColorRole.HighlightedText, QColor(self._colours.text))
+        palette.setColor(QPalette.ColorRole.Text, QColor(self._colours.text))
+        self.setPalette(palette)
 
     def set_words(self, copy: str, copied: str) -> None:
         """The words on the copy buttons, for code blocks from now on."""
@@ -268,3 +282,7 @@ class RichText(QTextBrowser):
 
     def scrollContentsBy(self, _dx: int, _dy: int) -> None:
         """The content always stands still in here."""
+
+
+def _rgb(colour: QColor) -> tuple[int, int, int]:
+    return colour.red(), colour.green(), colour.blue()
