@@ -95,7 +95,7 @@ class Builder:
             return 0
         if block.kind in ("code", "row") and last.kind == block.kind and not block.first:
             return 0
-        after_code = {"code": 12, "row": 8}.get(last.kind, 0)
+        after_code = {"code": 12, "row": 4}.get(last.kind, 0)
         if self._fresh_item and not (self._lists[-1].opens and len(self._lists) == 1):
             return after_code + 4
         if last.kind.startswith("h") and last.kind != "hr":

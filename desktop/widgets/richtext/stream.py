@@ -74,7 +74,7 @@ class Stream:
             return done
         while self._fence_lines(done, final) if self._fence else self._settle(done, final):
             pass
-        self.open = [] if final else self._open_blocks()
+        self.open = [] if final else self._open_blocks(done)
         self._shown = size = len(self._tail)
         self._parse_from = size + size // 8 if size > PATIENCE and not self._fence else 0
         return done
@@ -163,17 +163,31 @@ class Stream:
             return self._head
         return self._tail[_offset(self._tail, heads[-1]) : _offset(self._tail, heads[-1] + 2)]
 
-    def _open_blocks(self) -> list[Block]:
+    def _open_blocks(self, done: list[Block]) -> list[Block]:
         """The blocks of the tail as it stands, its last line unfinished."""
         if self._fence:
             return self._open_code(self._fence)
         units = self._units(self._tail)
         if units is None:
             self._uncut()
-            return self._open_blocks()
+            return self._open_blocks(done)
+        if len(units) > 1 and self._begun_for_sure(units[-1]):
+            self._finish_units(units[:-1], done)
+            self._begin_at(units, _offset(self._tail, units[-1].line))
+            units = units[-1:]
         if len(units) == 1 and units[0].kind == "p" and len(self._tail) > self._cut_from:
             self._try_cut()
         return [block for unit in units for block in unit.blocks]
+
+    def _begun_for_sure(self, unit: Unit) -> bool:
+        """Whether an unfinished last line is a paragraph of its own whatever it goes on with.
+
+        No mark at a line's beginning is 40 characters long, but a formula there depends on the whole line.
+        """
+        line = self._tail[self._tail.rfind("\n") + 1 :]
+        if self._cut or unit.kind != "p" or unit.line != self._tail.count("\n"):
+            return False
+        return len(line) > 40 and not line.lstrip().startswith(("$$", "\\["))
 
     def _try_cut(self) -> None:
         """Set aside the beginning of a long paragraph, up to a place where no mark is left open."""

@@ -107,7 +107,8 @@ class TableWriter:
         # Qt keeps a cell's format and the character format of its first block in one place: this has to come second.
         form = QTextTableCellFormat()
         form.merge(cell.format())
-        form.setPadding(7)
+        form.setTopPadding(5)
+        form.setBottomPadding(8)
         form.setLeftPadding(10)
         form.setRightPadding(10)
         form.setBottomBorder(1)

@@ -196,9 +196,9 @@ class Writer:
     def _mend_format(self, gone: Placed) -> None:
         """Qt may give a joined block the format of the one taken away."""
         before = self._before()
-        if gone.own and before:
+        if gone.own and before and before.block.kind != "row":
             self._cursor.setBlockFormat(self.formats.block(before.block, before.code_id))
-        elif not gone.own:
+        else:
             self._cursor.setBlockFormat(QTextBlockFormat())
             self._cursor.setBlockCharFormat(QTextCharFormat())
 
@@ -209,7 +209,7 @@ class Writer:
             goes_on = before is not None and before.block.kind == "row" and not block.first
             self._open.append(Placed(block, self._tables.append(self._cursor, block, goes_on), False))
             return
-        own = before is not None and before.block.kind != "row"
+        own = before is not None  # behind a table too: Qt gives the first block there no space above
         placed = Placed(block, 0, own, self._code_of(block, before))
         if own:
             self._cursor.insertBlock(self.formats.block(block, placed.code_id), self.formats.char(block.kind))
