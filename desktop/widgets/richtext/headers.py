@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from PySide6.QtCore import QRect, Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
@@ -62,9 +63,9 @@ class CodeHeaders:
         self.words = ("Copy", "Copied")
         self.strips: dict[int, CodeHeader] = {}
 
-    def follow(self, codes: dict[int, tuple[int, str]], colours: RichTextColours) -> None:
-        """Have a strip for every code block, `codes` being id -> (where it begins, language)."""
-        for code in [code for code in self.strips if code not in codes]:
+    def follow(self, codes: dict[int, tuple[int, str]], colours: RichTextColours, final: int) -> None:
+        """Have a strip for every code block with an id above `final`: `codes` is id -> (where it begins, language)."""
+        for code in gone_from(self.strips, codes, final):
             strip = self.strips.pop(code)
             strip.hide()
             strip.deleteLater()
@@ -82,4 +83,18 @@ class CodeHeaders:
 
     def clear(self) -> None:
         """Take all strips away."""
-        self.follow({}, RichTextColours("", "", "", "", "", "", "light"))
+        for strip in self.strips.values():
+            strip.hide()
+            strip.deleteLater()
+        self.strips = {}
+
+
+def gone_from(kept: dict[int, Any], codes: Mapping[int, object], final: int) -> list[int]:
+    """Ids above `final` that are kept but no longer there."""
+    gone = []
+    for code in reversed(kept):
+        if code <= final:
+            break
+        if code not in codes:
+            gone.append(code)
+    return gone

@@ -14,6 +14,7 @@ from PySide6.QtGui import QColor, QTextBlock, QTextCharFormat, QTextDocument, QT
 from desktop.widgets.richtext.blocks import units16
 from desktop.widgets.richtext.colours import CODE_INK, RichTextColours
 from desktop.widgets.richtext.formats import Mark
+from desktop.widgets.richtext.headers import gone_from
 
 LARGEST = 8_000  # characters; longer code keeps the colours of its single lines
 _KINDS = (
@@ -108,20 +109,20 @@ class Highlighter:
         """Forget all blocks."""
         self._codes = {}
 
-    def follow(self, codes: dict[int, tuple[int, str]], live: int, still_open: bool) -> None:
-        """Colour what is new. `live` is the last code block, `still_open` tells that it may still grow."""
-        for gone in [code for code in self._codes if code not in codes]:
+    def follow(self, codes: dict[int, tuple[int, str]], final: int, live: int) -> None:
+        """Colour what is new in `codes`, those with ids above `final`. `live` is one that may still grow, or 0."""
+        for gone in gone_from(self._codes, codes, final):
             del self._codes[gone]
         for code, (start, language) in codes.items():
             state = self._codes.setdefault(code, _Code(language, start))
             if not state.whole:
-                self._advance(code, state, start, still_open and code == live)
+                self._advance(code, state, start, code == live)
 
     def _advance(self, code: int, state: _Code, start: int, growing: bool) -> None:
         if not growing:
             state.whole = True
-            self._whole(code, state, start)
-            return
+            if self._whole(code, state, start):
+                return
         block = self._document.findBlock(state.next)
         while _code_id(block) == code:
             text = block.text()
@@ -130,7 +131,8 @@ class Highlighter:
             state.next = block.position()
             block = block.next()
 
-    def _whole(self, code: int, state: _Code, start: int) -> None:
+    def _whole(self, code: int, state: _Code, start: int) -> bool:
+        """Colour a complete block as one text; False if it is too large for that."""
         blocks: list[QTextBlock] = []
         block = self._document.findBlock(start)
         while _code_id(block) == code:
@@ -138,12 +140,11 @@ class Highlighter:
             block = block.next()
         text = "\n".join(block.text() for block in blocks)
         if len(text) > LARGEST:
-            found = [spans(state.language, block.text())[0] for block in blocks]
-        else:
-            found = spans(state.language, text)
+            return False
         self.lexed += len(text)
-        for block, line in zip(blocks, found, strict=False):
+        for block, line in zip(blocks, spans(state.language, text), strict=False):
             self._lay(block, line)
+        return True
 
     def _lay(self, block: QTextBlock, line: list[tuple[int, int, str]]) -> None:
         ranges = []

@@ -52,6 +52,7 @@ class RichText(QTextBrowser):
         self._pending: list[str] = []
         self._held = ""
         self._finished = True
+        self._final_code = 0  # the strips and colours of code blocks up to this id are done
         self._prepare()
         self._colour_selection()
         document = self.document()
@@ -127,9 +128,12 @@ class RichText(QTextBrowser):
         self._writer.show(done, self._stream.open)
         self._select_again(*selected)
         writer = self._writer
-        self._headers.follow(writer.codes, self._colours)
-        self._highlighter.follow(writer.codes, writer.live_code, not self._finished)
+        codes = writer.codes_after(self._final_code)
+        self._headers.follow(codes, self._colours, self._final_code)
+        self._highlighter.follow(codes, self._final_code, 0 if self._finished else writer.live_code)
         self._fit()
+        self._place_headers(codes)
+        self._final_code = writer.final_code if writer.final_code != writer.live_code else self._final_code
 
     def _select_again(self, anchor: int, position: int) -> None:
         """A selection or text cursor at the end must not go along with the stream."""
@@ -241,13 +245,12 @@ class RichText(QTextBrowser):
             height += CODE_FOOT
         if height != self.height() or self.minimumHeight() != height:
             self.setFixedHeight(max(1, height))
-        self._place_headers()
 
-    def _place_headers(self) -> None:
+    def _place_headers(self, codes: dict[int, tuple[int, str]]) -> None:
         layout, document = self.document().documentLayout(), self.document()
-        for code, (start, _language) in self._writer.codes.items():
+        for code, (start, _language) in codes.items():
             if code not in self._headers.strips:
-                continue  # the document tells of its size before the strip of a new block is made
+                continue  # a new width may come before the strip of a new block is made
             block = document.findBlock(start)
             form = block.blockFormat()
             left = round(form.leftMargin()) - 14
@@ -260,6 +263,7 @@ class RichText(QTextBrowser):
         if event.size().width() != event.oldSize().width():
             self._writer.join_open()
             self._fit()
+            self._place_headers(self._writer.codes)
 
     def sizeHint(self) -> QSize:
         """Any width; the height of the content."""

@@ -52,6 +52,7 @@ class Writer:
         self._open: list[Placed] = []
         self._last: Placed | None = None
         self._code_id = 0
+        self.final_code = 0  # code blocks up to this id are final
 
     def clear(self) -> None:
         """An empty document."""
@@ -60,6 +61,7 @@ class Writer:
         self._tables = TableWriter(self.formats, self._write)
         self._open, self._last = [], None
         self.codes = {}
+        self.final_code = self._code_id
 
     def show(self, done: list[Block], pending: list[Block]) -> None:
         """Let the blocks after the final ones be `done`, now final too, and `pending`."""
@@ -76,12 +78,22 @@ class Writer:
                 self._append(block)
             self._cursor.endEditBlock()
         if done:
+            self.final_code = max(self.final_code, *(placed.code_id for placed in self._open[: len(done)]))
             for placed in self._open[: len(done)]:
                 self._join(placed)
             self._last = self._open[len(done) - 1]
             self._open = self._open[len(done) :]
         if self._open and self._open[-1].block.kind == "p":
             self._split(self._open[-1])
+
+    def codes_after(self, code: int) -> dict[int, tuple[int, str]]:
+        """The code blocks with greater ids; the time it takes does not depend on how many others there are."""
+        found = {}
+        for one in reversed(self.codes):
+            if one <= code:
+                break
+            found[one] = self.codes[one]
+        return dict(reversed(found.items()))
 
     @property
     def live_code(self) -> int:
