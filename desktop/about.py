@@ -63,7 +63,8 @@ def _licence(name: str) -> str:
         about = metadata(name)
     except PackageNotFoundError:
         return ""
-    text = about.get("License-Expression") or about.get("License") or ""
+    texts = [*(about.get_all("License-Expression") or []), *(about.get_all("License") or [])]
+    text = texts[0] if texts else ""
     if text and len(text) < 60:
         return text.strip()
     kinds = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or [] if line.startswith("License")]

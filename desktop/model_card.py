@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from desktop.model_words import TONES, fit_words, licence_words, summary
 from desktop.text import error_text, tr
@@ -55,6 +55,7 @@ class ModelCard(QFrame):
 
     def _head(self) -> QHBoxLayout:
         name = label(self.row["name"], "heading", wrap=True)
+        mark: QWidget
         if self.row["installed"]:
             mark = label(tr("models.installed"), "badge")
         else:

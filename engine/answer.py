@@ -36,6 +36,7 @@ class Answer:
         self.splitter = ThinkSplitter()
         self._unsent = ["", ""]  # text, thinking
         self._unstored = ["", ""]
+        self._thought: tuple[float, float] | None = None  # when reasoning began, and its last word so far
         self._lock, self._over = threading.Lock(), threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="answer ticker", daemon=True)
 
@@ -72,6 +73,8 @@ class Answer:
         request = Generation(prompt, self.sampling)
         stats = self.core.worker.generate(request, self, self.call.cancelled)
         self._take(*self.splitter.rest())
+        if self._thought:
+            stats["thinking_s"] = self._thought[1] - self._thought[0]
         return stats
 
     def _prompt(self, loaded: Loaded, plan: Plan, begun: str = "") -> str:
@@ -95,6 +98,9 @@ class Answer:
             self.call.emit("dropped", dropped=[m["id"] for m in self.plan.dropped], summary=self.plan.summary)
 
     def _take(self, text: str, thinking: str) -> None:
+        if thinking:
+            now = time.monotonic()
+            self._thought = (self._thought or (now, now))[0], now
         with self._lock:
             for waiting in (self._unsent, self._unstored):
                 waiting[0] += text

@@ -71,6 +71,7 @@ class ChatList(QFrame):
         self.setFixedWidth(WIDTH)
         self.chats, self.hits = chats, hits
         self._current = ""
+        self._up_to_date = self._open_once_found = False  # the hits on show; Enter pressed before they came
         self._rest = QTimer(self, singleShot=True, interval=SEARCH_MS)
         self._rest.timeout.connect(self._search)
         self._build_search()
@@ -91,6 +92,9 @@ class ChatList(QFrame):
         if self.search.text().strip():
             self.hits.set_hits(hits)
             self.stack.setCurrentWidget(self.found if hits else self.nothing)
+            self._up_to_date = True
+            if self._open_once_found:
+                self._open_first_hit()
 
     def focus_search(self) -> None:
         """Put the cursor into the search field."""
@@ -140,10 +144,13 @@ class ChatList(QFrame):
         self.opened.emit(index.data(Roles.chat_id), index.data(Roles.message))
 
     def _open_first_hit(self) -> None:
-        if self.stack.currentWidget() is self.found and self.hits.rowCount():
+        """Enter opens what was found for these letters, never for the ones before."""
+        self._open_once_found = not self._up_to_date
+        if self._up_to_date and self.stack.currentWidget() is self.found and self.hits.rowCount():
             self._open(self.hits.index(0))
 
     def _search_changed(self, text: str) -> None:
+        self._up_to_date = self._open_once_found = False
         if text.strip():
             self._rest.start()
         else:

@@ -167,7 +167,7 @@ class AnswerRow(MessageRow):
     def update_message(self, message: Message, thought_s: float | None = None) -> None:
         """Show a message anew. Text that only grew is appended; text that stayed is not touched."""
         self.message = message
-        self._thought_s = thought_s if thought_s is not None else self._thought_s
+        self._thought_s = thought_s or message["stats"].get("thinking_s") or self._thought_s
         self._take_text(message)
         live = message["state"] == "streaming"
         if not live:

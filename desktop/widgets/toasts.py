@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
-from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop.widgets.make import button, frame, label, row
 
 SHOWN_MS = 7000
 AT_MOST = 3
-BOTTOM = 24
+BOTTOM = 128  # above the composer: a toast must not cover the button that is pressed next
 WIDEST = 560
 
 
@@ -48,7 +48,7 @@ class Toasts(QWidget):
 
     def texts(self) -> list[str]:
         """What stands there now, oldest first."""
-        return [toast.findChild(type(label(""))).text() for toast in self._shown]
+        return [words.text() for toast in self._shown for words in toast.findChildren(QLabel)]
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay at the bottom when the window changes size."""

@@ -31,6 +31,7 @@ class Stats(TypedDict, total=False):
     prefill_s: float
     first_token_s: float  # request to first token
     decode_s: float  # first to last token
+    thinking_s: float  # from the first to the last word of reasoning, where there was any
     tokens_per_s: float
     stop: StopReason
     context_used: int  # tokens in the context after the answer

@@ -35,6 +35,11 @@ class Sampling:
     stop: tuple[str, ...] = ()
     logit_bias: dict[int, float] = field(default_factory=dict)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same request is to give the same text: a seed was chosen, or nothing is left to chance."""
+        return self.seed != -1 or self.temperature == 0
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Sampling:
         """Build from a request. Raises UserError for an unknown name, a wrong type or a value out of bounds."""

@@ -7,6 +7,7 @@ from typing import Any
 from engine.api.errors import UserError
 from engine.llama.brake import Brake
 from engine.llama.model import Model
+from engine.llama.pace import Pace
 from engine.llama.quiet import library, lines
 
 ABORTED = 2
@@ -23,6 +24,7 @@ class Sequence:
         self.model, self.number = model, number
         self.held: list[int] = []
         self.brake = Brake(model.context)
+        self.pace = Pace(model.context, model.threads)
         self._memory = c.llama_get_memory(model.context)
         self._batch = c.llama_batch_init(model.batch_size, 0, 1)
         for index in range(model.batch_size):

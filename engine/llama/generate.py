@@ -118,11 +118,17 @@ class _Answer:
         sample, context, chain = library().llama_sampler_sample, model.context, sampler.chain
         held, room, limit, asked = self.sequence.held, model.context_size, self._limit, self.cancelled.is_set
         step, piece, is_end = self.sequence.stepper(), model.piece, model.is_end
+        took, paced = self.sequence.pace.took, not self.request.sampling.repeatable
+        if not paced:
+            self.sequence.pace.steady()
         while True:
             token = sample(chain, context, -1)
             if is_end(token):
                 return "end"
-            self.last_at = clock()
+            now = clock()
+            if paced and self.last_at:
+                took(now - self.last_at)
+            self.last_at = now
             self.first_at = self.first_at or self.last_at
             self.tokens += 1
             text = stream.feed(piece(token))

@@ -123,9 +123,12 @@ def test_a_ring_in_a_tree_ends(chats: Chats, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[1]", b'{"a": 1}', b'[{"mapping": 3}]', b'[{"chat": {}}]', b"\xff\xfe\x00", b"[" * 100_000,
-     b'[{"path": [], "messages": [{"id": 1, "parent": null, "role": "root", "text": "x"}], "chat": {}}]', b"PK\x03\x04"],
-)  # fmt: skip
+    [
+        *(b"", b"{", b"[1]", b'{"a": 1}', b'[{"mapping": 3}]', b'[{"chat": {}}]', b"\xff\xfe\x00", b"[" * 100_000),
+        b'[{"path": [], "messages": [{"id": 1, "parent": null, "role": "root", "text": "x"}], "chat": {}}]',
+        b"PK\x03\x04",
+    ],
+)
 def test_what_is_no_dump_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "odd.json"
     path.write_bytes(content)
