@@ -28,6 +28,13 @@ def smollm2() -> Path:
     return real_models.smollm2()
 
 
+def qwen_coder() -> Path:
+    """The file of the model offered first in Chinese."""
+    import real_models
+
+    return real_models.qwen_coder()
+
+
 class Talk:
     """Blocking calls over the window's own client; notes when each event reached it."""
 

@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 from typing import IO, Any
 
 from engine.api.errors import UserError
-from engine.api.folders import home, logs_folder
+from engine.api.folders import home_unusable, logs_folder
 from engine.api.messages import decode, encode
 
 Data = dict[str, Any]
@@ -148,12 +148,7 @@ def _error_log() -> IO[bytes]:
         logs_folder().mkdir(parents=True, exist_ok=True)
         return (logs_folder() / "engine-stderr.log").open("ab")
     except OSError as error:
-        raise UserError(
-            "home_unusable",
-            f"The data folder {home()} cannot be used ({error.strerror or error}).",
-            "Make it writable, or set DESKSIDE_HOME to another folder.",
-            path=str(home()),
-        ) from error
+        raise home_unusable(error) from error
 
 
 def _decoded(line: bytes) -> Data:

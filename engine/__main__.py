@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from engine.api.errors import UserError
-from engine.api.folders import home, logs_folder
+from engine.api.folders import home_unusable, logs_folder
 from engine.api.messages import MAX_LINE, encode
 
 
@@ -72,12 +72,7 @@ def _log_to_file() -> None:
             logs_folder() / "engine.log", maxBytes=2_000_000, backupCount=2, encoding="utf-8"
         )
     except OSError as error:
-        raise UserError(
-            "home_unusable",
-            f"The data folder {home()} cannot be used ({error.strerror or error}).",
-            "Make it writable, or set DESKSIDE_HOME to another folder.",
-            path=str(home()),
-        ) from error
+        raise home_unusable(error) from error
     logging.basicConfig(
         level=logging.INFO, handlers=[handler], format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )

@@ -21,7 +21,7 @@ from engine.thinking import ThinkSplitter, opened_by
 from engine.worker import Generation, Loaded
 
 JOURNAL_EVERY_S = 0.4  # kill -9 loses at most this much text
-EMIT_EVERY_S = 0.02  # a client draws no faster than this
+EMIT_EVERY_S = 0.04  # smooth to read, and the cores are left to the model
 LEAST_ROOM = 512  # tokens kept free for an answer without a length of its own, at most a quarter of the context
 
 
@@ -36,6 +36,7 @@ class Answer:
         self.splitter = ThinkSplitter()
         self._unsent = ["", ""]  # text, thinking
         self._unstored = ["", ""]
+        self._begun = False
         self._thought: tuple[float, float] | None = None  # when reasoning began, and its last word so far
         self._lock, self._over = threading.Lock(), threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="answer ticker", daemon=True)
@@ -105,6 +106,9 @@ class Answer:
             for waiting in (self._unsent, self._unstored):
                 waiting[0] += text
                 waiting[1] += thinking
+        if not self._begun:
+            self._begun = bool(text or thinking)
+            self._emit()  # the first word is waited for; the others may come in handfuls
 
     def _tick(self) -> None:
         """Runs beside the model, so that neither the pipe nor the disk is waited for between two tokens."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine.api.errors import UserError
-from engine.api.folders import home
+from engine.api.folders import home, home_unusable
 
 log = logging.getLogger(__name__)
 Serve = Callable[[Callable[[bytes], None], Iterable[bytes]], None]
@@ -33,12 +33,7 @@ def take_lock() -> FileLock | None:
     except Timeout:
         return None
     except OSError as error:
-        raise UserError(
-            "home_unusable",
-            f"The data folder {home()} cannot be used ({error.strerror or error}).",
-            "Make it writable, or set DESKSIDE_HOME to another folder.",
-            path=str(home()),
-        ) from error
+        raise home_unusable(error) from error
     return lock
 
 

@@ -6,15 +6,17 @@ from typing import Any
 
 from PySide6.QtCore import QTimer
 
-from desktop.chat_actions import ACTIONS
-from desktop.chat_session import ChatSession, blank_chat
-from desktop.chat_shelf import ChatShelf
-from desktop.chat_stage import ChatStage
+from desktop.chat.actions import ACTIONS
+from desktop.chat.session import ChatSession, blank_chat
+from desktop.chat.shelf import ChatShelf
+from desktop.chat.stage import ChatStage
 from desktop.desk import Desk
 from desktop.page import Page, PageWidget
 from desktop.widgets.make import row
+from desktop.widgets.richtext.warm import warm_up
 from engine.api.messages import Chat
 
+WARM_UP_MS = 800  # once the window is on screen
 __all__ = ["ACTIONS", "PAGE", "ChatPage"]
 
 
@@ -33,6 +35,7 @@ class ChatPage(PageWidget):
         self.setLayout(line)
         self._connect()
         self.fetch()
+        QTimer.singleShot(WARM_UP_MS, self, warm_up)
 
     @property
     def chat_id(self) -> str:

@@ -15,7 +15,7 @@ def text_colours(theme: Theme) -> RichTextColours:
         surface=theme.surface,
         line=theme.line,
         accent=theme.accent,
-        code_background=theme.side,
+        code_background=theme.surface if theme.dark else theme.side,
         code_style="dark" if theme.dark else "light",
     )
 

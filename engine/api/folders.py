@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from engine.api.errors import UserError
+
 
 def home() -> Path:
     """The data folder: `DESKSIDE_HOME`, else the system's own place for application data."""
@@ -20,6 +22,16 @@ def home() -> Path:
         return Path.home() / "Library" / "Application Support" / "Deskside"
     data = os.environ.get("XDG_DATA_HOME")
     return (Path(data) if data else Path.home() / ".local" / "share") / "deskside"
+
+
+def home_unusable(error: OSError) -> UserError:
+    """What it means that the data folder could not be made or written."""
+    return UserError(
+        "home_unusable",
+        f"The data folder {home()} cannot be used ({error.strerror or error}).",
+        "Make it writable, or set DESKSIDE_HOME to another folder.",
+        path=str(home()),
+    )
 
 
 def models_folder() -> Path:

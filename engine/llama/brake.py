@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.llama.quiet import library
 
-LOOK_S = 0.02
+LOOK_S = 0.1
 
 
 class Brake:

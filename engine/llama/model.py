@@ -9,7 +9,7 @@ from typing import Any
 from engine.llama.quiet import library
 
 # Tokens read at once on a processor: more is no faster, and progress would be seldom told.
-STEP = 128
+STEP = 256
 
 
 @dataclass

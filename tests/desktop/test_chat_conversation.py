@@ -9,7 +9,7 @@ from chat_kit import chat, dialogue, message
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from desktop.chat_conversation import Conversation
+from desktop.chat.conversation import Conversation
 from engine.api.errors import UserError
 
 

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QApplication, QToolButton
 from pytestqt.qtbot import QtBot
 from test_richtext_stream import ANSWER, SCRAPS
 
@@ -23,7 +23,8 @@ def view(qtbot: QtBot) -> RichText:
 
 
 def shown(qtbot: QtBot) -> RichText:
-    """A new view on the screen."""
+    """A new view on the screen, drawn as it is without the application's style sheet."""
+    QApplication.instance().setStyleSheet("")  # type: ignore[union-attr]
     view = RichText()
     qtbot.addWidget(view)
     view.opened = []  # type: ignore[attr-defined]

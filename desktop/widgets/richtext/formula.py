@@ -75,7 +75,8 @@ def _bad_latex() -> tuple[type[Exception], ...]:
 
 
 @lru_cache(maxsize=1)
-def _typesetter() -> Any:
+def typesetter() -> Any:
+    """ziamath, set up for Qt."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it asks for its fonts in an old way
         import ziamath
@@ -87,7 +88,7 @@ def _draw(latex: str, display: bool, size: float, colour: str) -> Formula | None
     from PySide6.QtCore import QByteArray
     from PySide6.QtSvg import QSvgRenderer
 
-    drawn = _typesetter().Latex(latex, size=size * 1.12, color=colour, inline=not display)
+    drawn = typesetter().Latex(latex, size=size * 1.12, color=colour, inline=not display)
     renderer = QSvgRenderer(QByteArray(drawn.svg().encode()))
     box = renderer.viewBoxF()
     if not renderer.isValid() or box.isEmpty():

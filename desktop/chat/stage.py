@@ -10,8 +10,8 @@ from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from desktop.chat_conversation import Conversation
-from desktop.chat_session import ChatSession
+from desktop.chat.conversation import Conversation
+from desktop.chat.session import ChatSession
 from desktop.desk import Desk
 from desktop.text import error_text, tr
 from desktop.theme import theme_keeper

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop.chat_conversation import Conversation
+from desktop.chat.conversation import Conversation
 from desktop.client import EngineClient
 from engine.api.errors import UserError
 from engine.api.messages import Chat, ChatTree
