@@ -8,10 +8,11 @@ import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QToolButton
+from PySide6.QtWidgets import QToolButton
 from pytestqt.qtbot import QtBot
 from test_richtext_stream import ANSWER, SCRAPS
 
+from desktop.theme import theme_keeper
 from desktop.widgets.richtext import DARK, LIGHT, RichText
 from desktop.widgets.richtext.formats import Mark
 
@@ -23,8 +24,8 @@ def view(qtbot: QtBot) -> RichText:
 
 
 def shown(qtbot: QtBot) -> RichText:
-    """A new view on the screen, drawn as it is without the application's style sheet."""
-    QApplication.instance().setStyleSheet("")  # type: ignore[union-attr]
+    """A new view on the screen, under the application's style sheet as in the window."""
+    theme_keeper().apply("light", 14)
     view = RichText()
     qtbot.addWidget(view)
     view.opened = []  # type: ignore[attr-defined]

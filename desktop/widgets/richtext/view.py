@@ -89,7 +89,8 @@ class RichText(QTextBrowser):
         )
         self.viewport().setAutoFillBackground(False)
         self.setCursorWidth(0)
-        self.setStyleSheet("RichText { background: transparent; border: none; }")
+        # The application's style sheet pads text fields; here that would cut the first line off.
+        self.setStyleSheet("RichText { background: transparent; border: none; padding: 0; margin: 0; }")
 
     # text in
 
@@ -285,7 +286,8 @@ class RichText(QTextBrowser):
         event.ignore()
 
     def scrollContentsBy(self, _dx: int, _dy: int) -> None:
-        """The content always stands still in here."""
+        """The content always stands still in here: Qt follows the text cursor while the height is still the old one."""
+        self.verticalScrollBar().setValue(0)
 
 
 def _rgb(colour: QColor) -> tuple[int, int, int]:
