@@ -8,6 +8,7 @@ from pathlib import Path
 
 from _engine import Talk, private_home, qwen_coder, smollm2
 from _figures import figure
+from throughput import Bare
 
 TURNS, MOST, ROUNDS = 20, 1.3, 2
 
@@ -25,6 +26,22 @@ def one_conversation(talk: Talk, number: int) -> list[float]:
     return waits
 
 
+def bare_ratio(file: Path) -> float:
+    """The same for llama.cpp alone: a turn's 28 tokens read after 1,000 others, against after 70."""
+    bare = Bare(file)
+    spent: dict[int, list[float]] = {70: [], 1000: []}
+    for held, seconds in spent.items():
+        tokens = [(number * 37) % 40_000 + 100 for number in range(held + 28)]
+        bare.read(tokens[:held])
+        for _ in range(9):
+            bare.cut(held)
+            start = time.perf_counter()
+            bare.read(tokens[held:])
+            seconds.append(time.perf_counter() - start)
+        bare.cut(0)
+    return statistics.median(spent[1000]) / statistics.median(spent[70])
+
+
 def measure(talk: Talk, name: str, file: Path) -> None:
     """Rounds with one model."""
     model = talk.ask("models.add", path=str(file))["models"][0]["id"]
@@ -34,6 +51,7 @@ def measure(talk: Talk, name: str, file: Path) -> None:
     second, last = (statistics.median(each[turn] for each in waits) for turn in (1, TURNS - 1))
     figure(f"{name}: first token, turn {TURNS} / turn 2", f"{last / second:.2f}", f"<= {MOST}", last / second <= MOST)
     figure(f"{name}: first token, seconds", f"{last:.3f} / {second:.3f}")
+    figure(f"{name}: the same ratio of llama.cpp alone", f"{bare_ratio(file):.2f}")
 
 
 def main() -> None:

@@ -41,16 +41,24 @@ class Bare:
 
     def run(self, prompt: list[int]) -> tuple[float, float]:
         """(prefill, decode) in tokens a second, for TOKENS tokens after `prompt`."""
-        self.api.llama_memory_clear(self.api.llama_get_memory(self.context), True)
+        self.cut(0)
         start = time.perf_counter()
-        for at in range(0, len(prompt), BATCH):
-            self._decode(prompt[at : at + BATCH])
+        self.read(prompt)
         token = self.api.llama_sampler_sample(self.sampler, self.context, -1)
         first = time.perf_counter()
         for _ in range(TOKENS - 1):
             self._decode([token])
             token = self.api.llama_sampler_sample(self.sampler, self.context, -1)
         return len(prompt) / (first - start), (TOKENS - 1) / (time.perf_counter() - first)
+
+    def cut(self, length: int) -> None:
+        """Leave the first `length` tokens in the cache."""
+        self.api.llama_memory_seq_rm(self.api.llama_get_memory(self.context), 0, length, -1)
+
+    def read(self, tokens: list[int]) -> None:
+        """Decode tokens after those in the cache."""
+        for at in range(0, len(tokens), BATCH):
+            self._decode(tokens[at : at + BATCH])
 
     def _decode(self, tokens: list[int]) -> None:
         room = (self.api.llama_token * len(tokens))(*tokens)
