@@ -212,7 +212,7 @@ class Runner:
         )
         with self._lock:
             del self._running[job], self._threads[job]
-        if state == "cancelled":
+        if state in ("done", "cancelled"):  # once it is done the folder has its final name; its lock is left
             self._discard(job)
         row = self._report(job)
         for tell in self.ended:

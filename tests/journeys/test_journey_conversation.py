@@ -121,6 +121,7 @@ def test_a_deleted_conversation_comes_back_by_undo(at_chat: Person) -> None:
     at_chat.wait(lambda: at_chat.chat.shelf.chats.chat(chat) is None and at_chat.reads(tr("frame.undo")))
     at_chat.click(tr("frame.undo"))
     at_chat.wait(lambda: at_chat.chat.shelf.chats.chat(chat) is not None)
+    assert len(at_chat.ask_engine("chats.get", chat=chat)["messages"]) == 2
 
 
 def test_kill_9_of_the_engine_in_mid_answer_keeps_the_text_and_the_way_on(at_chat: Person, home: Path) -> None:
@@ -161,4 +162,5 @@ def test_the_window_shows_what_the_model_was_sent(at_chat: Person) -> None:
     answer = at_chat.ask("Say yes.")
     at_chat.click(tr("chat.sent_name"), answer)
     at_chat.wait(lambda: at_chat.chat.stage.panel.isVisible())
-    at_chat.wait(lambda: "Say yes." in at_chat.chat.stage.panel.sent.prompt.toPlainText())
+    at_chat.wait(lambda: at_chat.chat.stage.panel.sent.prompt.toPlainText())
+    assert "user\nSay yes." in at_chat.chat.stage.panel.sent.prompt.toPlainText()
