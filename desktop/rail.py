@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QButtonGroup, QFrame, QMenu, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QFrame, QMenu, QToolButton, QVBoxLayout
 
 from desktop.icons import icon
 from desktop.page import Page
@@ -88,9 +88,3 @@ class Rail(QFrame):
         made.setMenu(menu)
         made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         return made
-
-
-def first_focus(widget: QWidget) -> None:
-    """Put the keyboard where a page begins, unless it already took it."""
-    if not widget.focusWidget():
-        widget.setFocus(Qt.FocusReason.OtherFocusReason)

@@ -32,7 +32,6 @@ class Running:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.wanted: JobState = "interrupted"
-        self.progress: tuple[float, int] = (time.monotonic(), 0)
         self.begin_done: int | None = None
         self.began = time.monotonic()
 

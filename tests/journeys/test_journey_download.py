@@ -19,6 +19,15 @@ def prepare(person: Person, hub: StandInHub) -> None:
     person.ask_engine("settings.set", values=values)
 
 
+def begin(person: Person, hub: StandInHub) -> str:
+    """A slow download that has got somewhere; the job's id."""
+    prepare(person, hub)
+    hub.bytes_per_s = 20_000_000
+    started = person.ask_engine("models.pull", model="someone/tiny-gguf")["job"]
+    person.wait(lambda: job(person)["done"] > 5_000_000)
+    return str(started)
+
+
 def job(person: Person) -> dict[str, Any]:
     """The newest job; one that has done nothing where none has begun."""
     return dict(next(iter(person.ask_engine("jobs.list")["jobs"]), {"done": 0, "state": ""}))
@@ -62,10 +71,7 @@ def test_kill_9_in_mid_download_resumes_where_it_was_and_the_model_answers(
 
 
 def test_pause_and_resume(person: Person, hub: StandInHub) -> None:
-    prepare(person, hub)
-    hub.bytes_per_s = 20_000_000
-    started = person.ask_engine("models.pull", model="someone/tiny-gguf")["job"]
-    person.wait(lambda: job(person)["done"] > 5_000_000)
+    started = begin(person, hub)
     person.ask_engine("jobs.pause", job=started)
     person.wait(lambda: job(person)["state"] == "interrupted")
     held = job(person)["done"]
@@ -76,10 +82,7 @@ def test_pause_and_resume(person: Person, hub: StandInHub) -> None:
 
 
 def test_cancel_leaves_nothing(person: Person, hub: StandInHub) -> None:
-    prepare(person, hub)
-    hub.bytes_per_s = 20_000_000
-    started = person.ask_engine("models.pull", model="someone/tiny-gguf")["job"]
-    person.wait(lambda: job(person)["done"] > 5_000_000)
+    started = begin(person, hub)
     person.ask_engine("jobs.cancel", job=started)
     person.wait(lambda: job(person)["state"] == "cancelled")
     assert not list(models_folder().iterdir())

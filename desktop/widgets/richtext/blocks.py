@@ -89,11 +89,6 @@ def units16(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def run_units(run: Run) -> int:
-    """Places a run takes in the document: a formula is one object."""
-    return 1 if run.math else units16(run.text)
-
-
 def merged(runs: list[Run]) -> tuple[Run, ...]:
     """Neighbouring runs of one style joined, empty ones dropped."""
     kept: list[Run] = []
