@@ -1,4 +1,4 @@
-"""Which sequence of the KV cache a request gets, and what of its prompt is there already: live, shared, or on disk."""
+"""Which sequence of the KV cache a request gets, and what of its prompt is there: live, shared, parked, or on disk."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import time
 
 from engine.llama.model import Model
 from engine.llama.slot import AdapterKey, Slot
+from engine.parking import Parked, Parking
 from engine.prefix_store import PrefixStore
 
+PARKING_MOST = 256 << 20  # bytes; and no more than the KV cache itself
+WORTH_PARKING = 32  # tokens that would have to be read anew
 WORTH_LOADING = 64  # tokens that a stored prefix must spare at least
 WORTH_STORING = 192  # shorter conversations are read anew as quickly
 IDLE_S = 2.0  # a conversation is stored when nothing was asked for so long
@@ -17,7 +20,8 @@ IDLE_S = 2.0  # a conversation is stored when nothing was asked for so long
 class Slots:
     """All sequences of one context. Belongs to the model's thread.
 
-    Cells are one pool that the sequences share: `busy` ones keep theirs, those of idle ones are a cache.
+    Cells are one pool that the sequences share: `busy` ones keep theirs, those of idle ones are a cache until another
+    request comes, and are parked then.
     """
 
     def __init__(
@@ -28,6 +32,7 @@ class Slots:
         self.all = [Slot(model, number) for number in range(model.sequences)]
         self.busy: set[int] = set()
         self._store, self._fingerprint = store, fingerprint
+        self._parking = Parking(0 if fresh else min(PARKING_MOST, model.memory.get("kv_cache", 0)))
         self._savers: list[threading.Thread] = []
 
     def free(self) -> bool:
@@ -45,6 +50,8 @@ class Slots:
             slot.clear()
         slot.adapters, slot.conversation, slot.dirty = adapters, conversation, True
         self.busy.add(slot.number)
+        for idle in self._idle():
+            self._park(idle)
         return slot
 
     def claim(self, slot: Slot, tokens: list[int], adapters: AdapterKey, conversation: str) -> bool:
@@ -65,6 +72,7 @@ class Slots:
         for slot in sorted(self._idle(), key=lambda slot: slot.used):
             if self.free_cells() >= cells:
                 return True
+            self._park(slot)
             slot.clear()
         return self.free_cells() >= cells
 
@@ -77,22 +85,31 @@ class Slots:
         for slot in self._idle():
             if slot.dirty and now - slot.used >= IDLE_S:
                 self._save(slot)
+        for parked in self._parking.all():
+            if parked.dirty and now - parked.used >= IDLE_S:
+                self._save_parked(parked)
 
     def forget(self, conversation: str) -> None:
         """This conversation is not stored any more. For any thread."""
+        self._parking.forget(conversation)
         for slot in self.all:
             if slot.conversation == conversation:
                 slot.conversation = ""
 
     def unsaved(self) -> bool:
         """Whether an idle conversation waits for being stored."""
-        return any(slot.dirty and self._worth_storing(slot) for slot in self._idle())
+        if any(slot.dirty and self._worth_storing(slot) for slot in self._idle()):
+            return True
+        return any(parked.dirty for parked in self._parking.all())
 
     def close(self) -> None:
         """Store what is not stored yet, and wait until it is on disk."""
         for slot in self.all:
             if slot.dirty:
                 self._save(slot)
+        for parked in self._parking.all():
+            if parked.dirty:
+                self._save_parked(parked)
         for saver in self._savers:
             saver.join()
 
@@ -100,36 +117,81 @@ class Slots:
         return [slot for slot in self.all if slot.number not in self.busy]
 
     def _best(self, tokens: list[int], adapters: AdapterKey) -> Slot:
-        """An idle slot that goes on, or the least recently used with the best beginning copied into it."""
+        """An idle slot that goes on, or another with the best beginning copied into it."""
         idle = self._idle()
-        oldest = min(idle, key=lambda slot: (bool(slot.held), slot.used))
-        best = max(self.all, key=lambda slot: (slot.shared(tokens, adapters), slot is oldest, slot.number in self.busy))
+        best = max(self.all, key=lambda slot: (slot.shared(tokens, adapters), slot.number not in self.busy))
         shared = best.shared(tokens, adapters)
-        goes_on = shared >= len(best.held) - 1
-        if best.number not in self.busy and (goes_on or best is oldest):
+        if shared and best.number not in self.busy and self._keeps(best, shared):
             return best
-        if shared > 0:
-            oldest.copy(best, shared)
+        oldest = min(idle, key=lambda slot: (bool(slot.held), slot is best, slot.used))
+        self._keeps(oldest, shared if oldest is best else 0)
+        if oldest is not best:
+            oldest.clear()
+            if shared:
+                oldest.copy(best, shared)
         return oldest
 
+    def _keeps(self, slot: Slot, length: int) -> bool:
+        """Whether a slot can be cut to `length` tokens and nothing is lost that would be missed."""
+        if len(slot.held) - length < WORTH_PARKING:
+            return True
+        if not self._can_park(slot):
+            return False
+        self._put(slot)
+        return True
+
+    def _park(self, slot: Slot) -> None:
+        """Take an idle slot's tokens out of the cache, if they can be taken elsewhere."""
+        if slot.held and self._can_park(slot):
+            self._put(slot)
+            slot.clear()
+
+    def _can_park(self, slot: Slot) -> bool:
+        pictures = any(token < 0 for token in slot.held)  # llama.cpp counts their positions in another way
+        return not pictures and 0 < slot.state_bytes() <= self._parking.limit_bytes
+
+    def _put(self, slot: Slot) -> None:
+        dirty = slot.dirty and self._worth_storing(slot)
+        state = slot.state()
+        parked = Parked(list(slot.held), slot.adapters, slot.conversation, dirty, slot.used, state)
+        for gone in self._parking.put(parked):
+            if gone.dirty:
+                self._save_parked(gone)
+
     def _load_more(self, slot: Slot, tokens: list[int], adapters: AdapterKey) -> None:
-        """Take a longer beginning from disk, if there is one."""
+        """Take a longer beginning from those parked, or from disk, if there is one."""
+        parked = self._parking.longest(tokens, adapters)
+        shared = parked.shared(tokens, adapters) if parked else 0
+        if parked and shared >= slot.shared(tokens, adapters) + WORTH_PARKING:
+            self._restore(slot, parked.tokens, parked.state, adapters)
+            if shared >= len(parked.tokens) - WORTH_PARKING:
+                self._parking.remove(parked)
         if not self._store:
             return
-        name = self._name(adapters)
-        found = self._store.longest(name, tokens)
-        if found is None or found.shared < slot.shared(tokens, adapters) + WORTH_LOADING:
-            return
-        got = self._store.load(found)
-        if got and len(got[0]) < self.model.context_size:
-            self.make_room(len(got[0]) - len(slot.held))
-            slot.restore(got[0], got[1], adapters)
+        found = self._store.longest(self._name(adapters), tokens)
+        if found and found.shared >= slot.shared(tokens, adapters) + WORTH_LOADING:
+            got = self._store.load(found)
+            if got:
+                self._restore(slot, got[0], got[1], adapters)
+
+    def _restore(self, slot: Slot, tokens: list[int], state: bytes | memoryview, adapters: AdapterKey) -> None:
+        if len(tokens) < self.model.context_size:
+            self.make_room(len(tokens) - len(slot.held))
+            slot.restore(tokens, state, adapters)
 
     def _save(self, slot: Slot) -> None:
         slot.dirty = False
-        if not self._store or not self._worth_storing(slot):
+        if self._worth_storing(slot):
+            self._write(slot.conversation, slot.adapters, list(slot.held), slot.state())
+
+    def _save_parked(self, parked: Parked) -> None:
+        parked.dirty = False
+        self._write(parked.conversation, parked.adapters, parked.tokens, parked.state)
+
+    def _write(self, conversation: str, adapters: AdapterKey, tokens: list[int], state: bytes | memoryview) -> None:
+        if not self._store:
             return
-        arguments = (slot.conversation, self._name(slot.adapters), list(slot.held), slot.state())
+        arguments = (conversation, self._name(adapters), tokens, state)
         saver = threading.Thread(target=self._store.save, args=arguments, name="conversation saver")
         saver.start()
         self._savers = [*(thread for thread in self._savers if thread.is_alive()), saver]

@@ -41,10 +41,14 @@ def header(path: Path) -> gguf_header.Header:
 
 def rows(hardware: Hardware, loading: Loading) -> list[ModelRow]:
     """Installed models first, then the rest of the catalogue, judged as they would be loaded."""
-    here = registry.installed()
-    taken = {model.id for model in here}
-    found = [installed_row(model, hardware, loading) for model in here]
+    found = installed_rows(hardware, loading)
+    taken = {row["id"] for row in found}
     return found + [entry_row(e, hardware, loading) for e in catalogue.entries() if e.id not in taken]
+
+
+def installed_rows(hardware: Hardware, loading: Loading) -> list[ModelRow]:
+    """Installed models alone: judging the whole catalogue takes ten milliseconds."""
+    return [installed_row(model, hardware, loading) for model in registry.installed()]
 
 
 def row(model: str, hardware: Hardware, loading: Loading) -> ModelRow:

@@ -60,17 +60,22 @@ class Slot:
         self.held[:] = other.held[:length]
         self.adapters = other.adapters
 
-    def state(self) -> bytes:
-        """Keys and values of all tokens, as llama.cpp writes them."""
-        c, context = library(), self.model.context
-        size = int(c.llama_state_seq_get_size(context, self.number))
-        room = (ctypes.c_uint8 * size)()
-        return bytes(memoryview(room)[: c.llama_state_seq_get_data(context, room, size, self.number)])
+    def state_bytes(self) -> int:
+        """What `state` would take."""
+        return int(library().llama_state_seq_get_size(self.model.context, self.number))
 
-    def restore(self, tokens: list[int], state: bytes, adapters: AdapterKey) -> bool:
+    def state(self) -> memoryview:
+        """Keys and values of all tokens, as llama.cpp writes them."""
+        size = self.state_bytes()
+        room = (ctypes.c_uint8 * size)()
+        written = library().llama_state_seq_get_data(self.model.context, room, size, self.number)
+        return memoryview(room).cast("B")[:written]
+
+    def restore(self, tokens: list[int], state: bytes | memoryview, adapters: AdapterKey) -> bool:
         """Take over a state that `state` gave earlier; False where llama.cpp does not want it."""
         self.clear()
-        room = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        kind = ctypes.c_uint8 * len(state)
+        room = kind.from_buffer_copy(state) if isinstance(state, bytes) else kind.from_buffer(state)
         read = library().llama_state_seq_set_data(self.model.context, room, len(state), self.number)
         if not read or self._last() != len(tokens) - 1:
             self.clear()

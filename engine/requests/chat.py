@@ -202,11 +202,10 @@ def _recommended(model: str) -> dict[str, Any]:
 
 def _any_model(core: Core) -> str:
     """A chat model before a base model, a small one before a large one."""
-    from models.rows import rows
+    from models.rows import installed_rows
 
-    usable = [
-        r for r in rows(hardware(core), memory_of(core.settings)) if r["installed"] and r["kind"] in ("chat", "base")
-    ]
+    here = installed_rows(hardware(core), memory_of(core.settings))
+    usable = [row for row in here if row["kind"] in ("chat", "base")]
     if not usable and remotes():
         raise not_chosen()
     if not usable:

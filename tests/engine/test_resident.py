@@ -73,8 +73,9 @@ def write(
 
 
 def cold(worker: Resident) -> None:
-    """Fill the cache with something else."""
-    write(worker, "zzz 123", tokens=1)
+    """Fill the cache, and what is parked beside it, with something else."""
+    for filler in ("zzz 123 ", "one 987 "):
+        write(worker, filler * 70, tokens=1)
 
 
 def test_what_is_known_of_a_loaded_model(worker: Resident) -> None:

@@ -134,7 +134,8 @@ def test_a_shared_beginning_is_read_once(qwen: Resident) -> None:
 
 def test_a_branch_leaves_the_other_branch_in_the_cache(qwen: Resident) -> None:
     beginning = "Once there was a city on seven hills, and each hill had a tower with a bell of its own. " * 4
-    for end in ("In the first tower", "The bells", "In the first tower"):
+    ends = [thing * 12 for thing in ("In the first tower ", "The bells ", "In the first tower ")]
+    for end in ends:
         asked = Asked(qwen, Generation(beginning + end, Sampling(temperature=0, max_tokens=2)))
         asked.text()
     assert asked.stats["reused_tokens"] == asked.stats["prompt_tokens"] - 1
