@@ -59,6 +59,11 @@ def database_file() -> Path:
     return home() / "deskside.db"
 
 
+def documents_file() -> Path:
+    """The database of collections and their chunks; the engine and its index jobs write it."""
+    return home() / "documents.db"
+
+
 def settings_file() -> Path:
     """The settings; only the engine writes them, anyone may read them."""
     return home() / "settings.json"
