@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from pathlib import Path
 
+from _bare import Bare
 from _engine import Talk, private_home, qwen_coder, smollm2
 from _figures import figure
-from throughput import Bare
 
 TURNS, MOST, ROUNDS = 20, 1.3, 3
+THREADS = max(1, os.cpu_count() or 2)
 
 
 def one_conversation(talk: Talk, number: int, typed: bool) -> list[float]:
@@ -30,7 +32,7 @@ def one_conversation(talk: Talk, number: int, typed: bool) -> list[float]:
 
 def bare_ratio(file: Path) -> float:
     """The same for llama.cpp alone: a turn's 28 tokens read after 1,000 others, against after 70."""
-    bare = Bare(file)
+    bare = Bare(file, THREADS, 2048)
     spent: dict[int, list[float]] = {70: [], 1000: []}
     for held, seconds in spent.items():
         tokens = [(number * 37) % 40_000 + 100 for number in range(held + 28)]

@@ -1,0 +1,77 @@
+"""llama.cpp with nothing around it but ctypes: what everything else is held against.
+
+`_bare.py FILE CONTEXT THREADS` answers once as a process of its own, says so, and stays until stdin ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+BATCH = 512
+WORDS = "Tell me of the sea, of ships, and of the people who live beside it. " * 4
+
+
+class Bare:
+    """Decode, take the likeliest token, again. `context` in tokens."""
+
+    def __init__(self, file: Path, threads: int, context: int) -> None:
+        import llama_cpp
+
+        self.api: Any = llama_cpp
+        model = llama_cpp.llama_model_load_from_file(str(file).encode(), llama_cpp.llama_model_default_params())
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx, params.n_batch, params.n_ubatch = context, BATCH, BATCH
+        params.n_threads = params.n_threads_batch = threads
+        self.context: Any = llama_cpp.llama_init_from_model(model, params)
+        self.vocabulary: Any = llama_cpp.llama_model_get_vocab(model)
+        self.sampler: Any = llama_cpp.llama_sampler_init_greedy()
+
+    def tokens(self, prompt: str) -> list[int]:
+        """The prompt as tokens, control tokens read as such."""
+        raw = prompt.encode()
+        room = (self.api.llama_token * (len(raw) + 8))()
+        count = self.api.llama_tokenize(self.vocabulary, raw, len(raw), room, len(room), False, True)
+        return list(room[:count])
+
+    def run(self, prompt: list[int], held: int, most: int) -> tuple[float, float]:
+        """(prefill, decode) in tokens a second: `prompt` but for its first `held` tokens, then `most` more."""
+        self.cut(0)
+        self.read(prompt[:held])
+        start = time.perf_counter()
+        self.read(prompt[held:])
+        token = self.api.llama_sampler_sample(self.sampler, self.context, -1)
+        first = time.perf_counter()
+        for _ in range(most - 1):
+            self._decode([token])
+            token = self.api.llama_sampler_sample(self.sampler, self.context, -1)
+        return (len(prompt) - held) / (first - start), (most - 1) / (time.perf_counter() - first)
+
+    def cut(self, length: int) -> None:
+        """Leave the first `length` tokens in the cache."""
+        self.api.llama_memory_seq_rm(self.api.llama_get_memory(self.context), 0, length, -1)
+
+    def read(self, tokens: list[int]) -> None:
+        """Decode tokens after those in the cache."""
+        for at in range(0, len(tokens), BATCH):
+            self._decode(tokens[at : at + BATCH])
+
+    def _decode(self, tokens: list[int]) -> None:
+        room = (self.api.llama_token * len(tokens))(*tokens)
+        batch = self.api.llama_batch_get_one(ctypes.cast(room, ctypes.POINTER(self.api.llama_token)), len(tokens))
+        if self.api.llama_decode(self.context, batch):
+            raise RuntimeError("llama_decode failed")
+
+
+def main() -> None:
+    bare = Bare(Path(sys.argv[1]), context=int(sys.argv[2]), threads=int(sys.argv[3]))
+    bare.run(bare.tokens(WORDS), 0, 48)
+    print("answered", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
