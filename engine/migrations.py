@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def m005_media(db: Database) -> None:
 STEPS = (m001_chats, m002_search, m003_jobs, m004_adapters, m005_media)
 
 
-def migrate(db: Database) -> None:
-    """Run the steps that `db` has not seen yet, in their order."""
+def migrate(db: Database, history: str = "deskside", steps: Sequence[Callable[[Database], None]] = STEPS) -> None:
+    """Run the steps of `history` that `db` has not seen yet, in their order."""
     # Imported here because sqlite_utils brings numpy with it, which no module may cost at its import.
     from sqlite_utils.migrations import Migrations
 
-    migrations = Migrations("deskside")
-    for step in STEPS:
+    migrations = Migrations(history)
+    for step in steps:
         migrations()(step)
     migrations.apply(db)

@@ -1,17 +1,17 @@
-"""The one database: opened, checked, migrated, and locked against this process's own threads."""
+"""A database of ours: opened, checked, migrated, and locked against this process's own threads."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.api.errors import UserError
-from engine.migrations import migrate
+from engine.migrations import STEPS, migrate
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -20,22 +20,46 @@ ALWAYS_CHECK_BELOW = 64 * 1024 * 1024
 
 
 class Store:
-    """SQLite behind one lock. The engine is the only writer, so one connection serves all its threads.
+    """SQLite behind one lock: one connection serves all threads of a process.
 
-    `recovered` is None, or says where a damaged database was moved: {"old": path, "reason": text}.
+    `recovered` is None, or says where a damaged database was moved: {"old": path, "reason": text}. Whoever may not
+    move one (`owner` False: another process has it open, too) gets a UserError damaged_database.
     """
 
-    def __init__(self, file: Path) -> None:
+    history: ClassVar[str] = "deskside"
+    steps: ClassVar[tuple[Callable[[Database], None], ...]] = STEPS
+
+    def __init__(self, file: Path, *, owner: bool = True) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self.recovered: dict[str, str] | None = None
         try:
-            self.db = _open(file)
+            self.db = self._open(file)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
                 raise _cannot_open(file, error) from error
+            if not owner:
+                raise database_error(error) from error
             self.recovered = {"old": str(_move_aside(file)), "reason": str(error)}
-            self.db = _open(file)
+            self.db = self._open(file)
+
+    @classmethod
+    def _open(cls, file: Path) -> Database:
+        from sqlite_utils import Database
+
+        connection = sqlite3.connect(file, check_same_thread=False, timeout=10)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")
+            _check(connection, file)
+            db = Database(connection)
+            migrate(db, cls.history, cls.steps)
+        except BaseException:
+            connection.close()
+            raise
+        return db
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:
@@ -77,24 +101,6 @@ def database_error(error: sqlite3.DatabaseError) -> UserError:
             "Restart Deskside: it keeps the damaged file and starts a fresh one.",
         )
     return UserError("database_busy", f"The database did not answer ({error}).", "Try again in a moment.")
-
-
-def _open(file: Path) -> Database:
-    from sqlite_utils import Database
-
-    connection = sqlite3.connect(file, check_same_thread=False, timeout=10)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")
-        _check(connection, file)
-        db = Database(connection)
-        migrate(db)
-    except BaseException:
-        connection.close()
-        raise
-    return db
 
 
 def _check(connection: sqlite3.Connection, file: Path) -> None:
