@@ -56,7 +56,8 @@ def m003_chunks(db: Database) -> None:
     """`start` and `end` are characters of the file's text; `boxes` is JSON."""
     db.execute("""
         CREATE TABLE chunks (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, file INTEGER NOT NULL REFERENCES files(id),
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            collection INTEGER NOT NULL, file INTEGER NOT NULL REFERENCES files(id),
             number INTEGER NOT NULL, heading TEXT NOT NULL, text TEXT NOT NULL, page INTEGER NOT NULL,
             start INTEGER NOT NULL, "end" INTEGER NOT NULL, tokens INTEGER NOT NULL, boxes TEXT NOT NULL,
             language TEXT NOT NULL)""")
