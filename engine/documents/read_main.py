@@ -22,6 +22,7 @@ from engine.documents.block import Block, Limits
 from engine.documents.child_limits import limit_this_process
 from engine.documents.formats import READERS, reader_for
 from engine.documents.read_wire import packed
+from engine.documents.refusals import too_large, unreadable
 
 BATCH_S = 0.2
 BATCH_CHARACTERS = 1 << 18
@@ -63,20 +64,20 @@ def _answer(request: dict[str, Any], package: str, send: Send) -> None:
         else:
             send({"end": _read(path, limits, package, send)})
     except UserError as error:
-        send({"error": {**error.to_json(), "values": {"name": path.name, "reason": "", **error.values}}})
+        send({"error": {**error.to_json(), "values": {"name": path.name, **error.values}}})
     except MemoryError:
-        send({"error": out_of_memory(path.name, limits).to_json()})
+        send({"error": out_of_memory(path, limits).to_json()})
     except ImportError as missing:
         send({"error": _not_installed(path.name, missing).to_json()})
     except Exception as error:
         logging.exception("reading %s", path)
-        send({"error": unreadable(path.name, f"{type(error).__name__}: {error}"[:300]).to_json()})
+        send({"error": unreadable(path).to_json()})
 
 
 def _read(path: Path, limits: Limits, package: str, send: Send) -> dict[str, Any]:
     """Send the blocks of a file; what the reader gives at its end: title and notes."""
     if not path.is_file():
-        raise unreadable(path.name, "there is no such file")
+        raise unreadable(path)
     reader = reader_for(path, package)
     blocks = _Ending(reader.read(path, limits))
     batch, size, sent = [], 0, time.monotonic()
@@ -109,36 +110,18 @@ def _within(blocks: _Ending, path: Path, limits: Limits) -> Iterator[Block]:
     for block in blocks:
         characters += len(block.text)
         if characters > limits.characters or block.page > limits.pages:
-            raise too_large(path.name)
+            raise too_large(path)
         yield block
 
 
-def unreadable(name: str, reason: str) -> UserError:
-    """The file is damaged, or not what it says it is."""
-    return UserError(
-        "unreadable_document",
-        f"{name} cannot be read: {reason}.",
-        "Open it in the program it was made with, and save it again.",
-        name=name,
-        reason=reason,
-    )
-
-
-def too_large(name: str) -> UserError:
-    """More pages or text than is read of one file."""
-    return UserError(
-        "too_large_document", f"{name} holds more than is read of one file.", "Split it into smaller files.", name=name
-    )
-
-
-def out_of_memory(name: str, limits: Limits) -> UserError:
+def out_of_memory(path: Path, limits: Limits) -> UserError:
     """The reader wanted more memory than one file may take."""
     gigabytes = round(limits.memory / 2**30, 1)
     return UserError(
         "document_memory",
-        f"Reading {name} took more than {gigabytes} GB of memory, so it was stopped.",
+        f"Reading {path.name} took more than {gigabytes} GB of memory, so it was stopped.",
         "Split it into smaller files.",
-        name=name,
+        name=path.name,
         gb=gigabytes,
     )
 

@@ -22,8 +22,9 @@ from engine.api.job import Cancelled
 from engine.documents.block import Block, Document, Limits, assemble
 from engine.documents.formats import READERS
 from engine.documents.page_picture import Picture
-from engine.documents.read_main import out_of_memory, unreadable
+from engine.documents.read_main import out_of_memory
 from engine.documents.read_wire import unpacked
+from engine.documents.refusals import unreadable
 
 LOOK_S = 0.05  # between two looks at cancelling and time
 WEIGH_S = 0.25  # between two looks at memory
@@ -102,7 +103,7 @@ class Reading:
         child, done = self._child, False
         try:
             child.send({"path": str(path.absolute()), "limits": asdict(self.limits), **more})
-            for message in child.messages(path.name, self.limits, cancelled):
+            for message in child.messages(path, self.limits, cancelled):
                 done = "end" in message or "error" in message
                 if "error" in message:
                     raise UserError.from_json(message["error"])
@@ -144,7 +145,7 @@ class _Child:
                 self._process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
                 self._process.stdin.flush()
 
-    def messages(self, name: str, limits: Limits, cancelled: threading.Event | None) -> Iterator[dict[str, Any]]:
+    def messages(self, path: Path, limits: Limits, cancelled: threading.Event | None) -> Iterator[dict[str, Any]]:
         """What it answers, for as long as time and memory allow. Raises UserError, Cancelled."""
         until = time.monotonic() + limits.seconds
         weigh_at = time.monotonic() + WEIGH_S
@@ -152,17 +153,17 @@ class _Child:
             with contextlib.suppress(queue.Empty):
                 line = self._lines.get(timeout=LOOK_S)
                 if not line:
-                    raise self._death(name, limits)
+                    raise self._death(path, limits)
                 yield json.loads(line)
             now = time.monotonic()
             if cancelled and cancelled.is_set():
                 raise Cancelled
             if now > until:
-                raise _timeout(name, limits)
+                raise _timeout(path, limits)
             if now > weigh_at:
                 weigh_at = now + WEIGH_S
                 if self.bytes() > limits.memory:
-                    raise out_of_memory(name, limits)
+                    raise out_of_memory(path, limits)
 
     def bytes(self) -> int:
         """Memory it and what it started hold now; 0 once it is gone."""
@@ -201,21 +202,21 @@ class _Child:
             for one in (*process.children(recursive=True), process):
                 one.kill()
 
-    def _death(self, name: str, limits: Limits) -> UserError:
+    def _death(self, path: Path, limits: Limits) -> UserError:
         """What its end without a word means: the system's limits have signals of their own."""
         code = self._process.wait()
         if sys.platform != "win32" and code == -signal.SIGXCPU:
-            return _timeout(name, limits)
+            return _timeout(path, limits)
         if sys.platform != "win32" and code == -signal.SIGKILL:
-            return out_of_memory(name, limits)
-        return unreadable(name, "it makes the program that reads it crash")
+            return out_of_memory(path, limits)
+        return unreadable(path)  # it makes a library crash
 
 
-def _timeout(name: str, limits: Limits) -> UserError:
+def _timeout(path: Path, limits: Limits) -> UserError:
     return UserError(
         "document_timeout",
-        f"Reading {name} took longer than {limits.seconds:g} seconds, so it was stopped.",
+        f"Reading {path.name} took longer than {limits.seconds:g} seconds, so it was stopped.",
         "Split it into smaller files, or leave it out.",
-        name=name,
+        name=path.name,
         seconds=f"{limits.seconds:g}",
     )
