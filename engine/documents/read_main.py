@@ -69,7 +69,7 @@ def _answer(request: dict[str, Any], package: str, send: Send) -> None:
         send({"error": out_of_memory(path, limits).to_json()})
     except ImportError as missing:
         send({"error": _not_installed(path.name, missing).to_json()})
-    except Exception as error:
+    except Exception:
         logging.exception("reading %s", path)
         send({"error": unreadable(path).to_json()})
 
