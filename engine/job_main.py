@@ -23,7 +23,7 @@ from engine.api.errors import UserError
 from engine.api.job import Cancelled, Job
 from engine.api.messages import encode
 
-MODULES = {"download": "models.download"}
+MODULES = {"download": "models.download", "index": "engine.documents.index_job"}
 WAIT_FOR_PREDECESSOR_S = 10
 
 

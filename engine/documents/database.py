@@ -107,6 +107,17 @@ class DocumentStore(Store):
                     self.db.execute("ROLLBACK")
                 raise
 
+    def fold(self, share: float = 0.2) -> bool:
+        """Write the log into the file and empty it; give free pages back if they are more than this share.
+
+        secure_delete has overwritten what they held. False if another process was reading all the while.
+        """
+        with self._lock:
+            free, pages = (self.db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+            if free > pages * share:
+                self.db.execute("VACUUM")
+            return bool(self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+
 
 def fts_table(number: int) -> str:
     """The name of a collection's full-text index; rowids are ids of chunks and questions."""
@@ -116,3 +127,8 @@ def fts_table(number: int) -> str:
 def vector_table(number: int) -> str:
     """The name of a collection's vectors (chunk, vector): float16 of length 1; there once it has an embedder."""
     return f"vec_{int(number)}"
+
+
+def sql_of(number: int, sql: str) -> str:
+    """A statement over a collection's own tables, written {fts} and {vec}."""
+    return sql.format(fts=fts_table(number), vec=vector_table(number))
