@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.errors import UserError
-from engine.documents.collections import changed
+from engine.documents.collection import changed
 from engine.documents.database import DocumentStore, sql_of
 from engine.documents.prepare import CJK_RUN, prepared
 from engine.documents.writing import forget_chunks

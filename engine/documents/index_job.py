@@ -21,7 +21,7 @@ from engine.api.job import Job
 from engine.documents import sync
 from engine.documents.block import Document
 from engine.documents.chunking import Chunk, Count, about_tokens, chunks_of
-from engine.documents.collections import has_vectors, row_of
+from engine.documents.collection import has_vectors, row_of
 from engine.documents.database import DocumentStore, sql_of
 from engine.documents.deleting import wipe
 from engine.documents.reading import Reading

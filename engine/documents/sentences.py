@@ -7,8 +7,12 @@ import re
 # A Chinese sentence ends at its mark, an English one at a mark before a blank and a beginning; a line break ends both.
 _END = re.compile(r"[。！？!?；…]+[”’」』）\"')\]]*|\.[”’\"')\]]*(?=\s|$)|\n+")
 _SHORT = frozenset(
-    "mr mrs ms dr prof st sr jr vs no vol fig eq sec ch pp p ed eds al etc inc ltd co corp dept est approx ca cf eg ie "
-    "e.g i.e u.s u.k u.n a.m p.m ph.d jan feb mar apr jun jul aug sep sept oct nov dec gen col lt sgt rev hon art".split()
+    re.findall(
+        r"\S+",
+        """mr mrs ms dr prof st sr jr vs no vol fig eq sec ch pp p ed eds al etc inc ltd co corp dept est approx ca cf
+        eg ie e.g i.e u.s u.k u.n a.m p.m ph.d jan feb mar apr jun jul aug sep sept oct nov dec gen col lt sgt rev hon
+        art""",
+    )
 )
 _WORD_BEFORE = re.compile(r"([\w.]+)$")
 
@@ -31,7 +35,7 @@ def _inside(text: str, mark: re.Match[str]) -> bool:
         return False
     before = _WORD_BEFORE.search(text, max(0, mark.start() - 24), mark.start())
     word = before.group(1).lower() if before else ""
-    after = text[mark.end() :].lstrip()[:1]
+    after = text[mark.end() : mark.end() + 40].lstrip()[:1]
     if word in _SHORT or (len(word) == 1 and word.isalpha()):
         return bool(after)
     at_line = not before or text.rfind("\n", 0, mark.start()) + 1 == before.start()

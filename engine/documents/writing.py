@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.api.errors import UserError
 from engine.documents.block import Block, Box, Document
 from engine.documents.chunking import Chunk
-from engine.documents.collections import changed, make_vectors
+from engine.documents.collection import changed, make_vectors
 from engine.documents.database import DocumentStore, sql_of, vector_table
 from engine.documents.prepare import prepared
 
