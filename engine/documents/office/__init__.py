@@ -1,0 +1,1 @@
+"""What the office formats share: zip packages, safe XML, relations, drawings, charts, number formats."""

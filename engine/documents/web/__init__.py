@@ -1,0 +1,1 @@
+"""HTML as blocks, for web pages, books and mails alike."""
