@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from enum import Enum
 from typing import Any
 
@@ -33,7 +34,8 @@ class Batch:
         self.size, self.count = model.batch_size, 0
         self._brake, self._pace = Brake(model.context), Pace(model.context, model.threads)
         self._context, self._decode = model.context, library().llama_decode
-        self._shares = not model.gpu_layers  # the cores, with other models
+        self._shares = model.needs_cores  # with other models
+        self._ready = library().llama_synchronize if model.gpu_layers else None
         self._batch: Any = library().llama_batch_init(self.size, 0, 1)
         batch = self._batch
         self._token, self._position, self._logits = batch.token, batch.pos, batch.logits
@@ -92,8 +94,7 @@ class Batch:
             self._pace.took(time.monotonic() - begun)
 
     def _run(self) -> None:
-        if not self._shares:
+        with COMPUTE if self._shares else nullcontext():
             self._status = int(self._decode(self._context, self._batch))
-            return
-        with COMPUTE:
-            self._status = int(self._decode(self._context, self._batch))
+            if self._ready:  # a card goes on computing after llama_decode: who measures a step must wait for it
+                self._ready(self._context)

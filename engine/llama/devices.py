@@ -46,9 +46,14 @@ def _text(what: str, handle: ctypes.c_void_p) -> str:
     return (ask(handle) or b"").decode("utf-8", "replace")
 
 
+def cards() -> list[dict[str, Any]]:
+    """Those of `devices` that layers can be put on, other than the processor."""
+    return [device for device in devices() if "gpu" in device["type"]]
+
+
 def free_on_cards() -> int:
-    """Free bytes wherever layers can be put but on the processor; 0 where there is no graphics card."""
-    return sum(device["free"] for device in devices() if "gpu" in device["type"])
+    """Free bytes on all cards together; 0 where there is none."""
+    return sum(card["free"] for card in cards())
 
 
 def system_info() -> dict[str, Any]:

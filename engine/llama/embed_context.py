@@ -58,7 +58,7 @@ class VectorContext:
                 batch.n_seq_id[at], batch.seq_id[at][0], batch.logits[at] = 1, text, 1
                 at += 1
         batch.n_tokens = at
-        with COMPUTE if not self._model.gpu_layers else nullcontext():
+        with COMPUTE if self._model.needs_cores else nullcontext():
             status = self._run(self._context, batch)
             library().llama_synchronize(self._context)
         if status:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
-from engine.llama.devices import free_on_cards
+from engine.llama.devices import cards, free_on_cards
 from engine.llama.model import Model
 from engine.llama.placement import fewer, first_layers
 from engine.llama.quiet import library, lines
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KV_TYPES = {"f16": 1, "q8_0": 8, "q4_0": 2}
 FLASH = {"auto": -1, "off": 0, "on": 1}
 YARN = 2
+UNSPLIT = 0  # all on one card, and with the card -1 on none
+SMALL_STEP = 64  # tokens: little working memory
 Progress = Callable[[float], bool]
 
 
@@ -77,7 +79,13 @@ def load(path: Path, settings: LoadSettings, progress: Progress = lambda done: T
 
 def beside(model: Model, path: Path, settings: LoadSettings) -> Model:
     """A second context on the same weights, for one sequence. Close it before the first. Raises UserError."""
-    context = _context(model.handle, path, replace(settings, sequences=1))
+    alone = replace(settings, sequences=1)
+    try:
+        context = _context(model.handle, path, alone)
+    except UserError:
+        if not model.gpu_layers:
+            raise
+        context = _context(model.handle, path, alone, off_cards=True)
     return Model(model.handle, context, model.threads, model.batch_size, 1, model.gpu_layers, {}, borrowed=True)
 
 
@@ -89,13 +97,20 @@ def _load(path: Path, settings: LoadSettings, layers: int, progress: Progress) -
     except UserError:
         library().llama_model_free(handle)
         raise
-    return Model(handle, context, _threads(settings), settings.batch_size, settings.sequences, layers, _memory(handle))
+    on_cards = min(layers, int(library().llama_model_n_layer(handle)) + 1)
+    made = Model(
+        handle, context, _threads(settings), settings.batch_size, settings.sequences, on_cards, _memory(handle)
+    )
+    made.cards, made.private = _places()
+    return made
 
 
 def _weights(path: Path, layers: int, progress: Progress) -> Any:
     c = library()
     params = c.llama_model_default_params()
     params.n_gpu_layers = layers
+    if not layers:  # or llama.cpp would put its working memory on a card that has no room for it
+        params.split_mode, params.main_gpu = UNSPLIT, -1
     cancelled: list[bool] = []
     callback = c.llama_progress_callback(lambda done, _: _go_on(progress, done, cancelled))
     params.progress_callback = callback
@@ -113,7 +128,8 @@ def _go_on(progress: Progress, done: float, cancelled: list[bool]) -> bool:
     return not cancelled
 
 
-def _context(handle: Any, path: Path, settings: LoadSettings) -> Any:
+def _context(handle: Any, path: Path, settings: LoadSettings, off_cards: bool = False) -> Any:
+    """`off_cards`: with the cache in main memory, wherever the weights are."""
     c = library()
     params = c.llama_context_default_params()
     params.n_batch, params.n_ubatch = settings.batch_size, min(settings.ubatch, settings.batch_size)
@@ -121,6 +137,9 @@ def _context(handle: Any, path: Path, settings: LoadSettings) -> Any:
     params.n_seq_max, params.kv_unified = settings.sequences, True
     params.type_k = params.type_v = KV_TYPES[settings.kv_type]
     params.flash_attn_type = FLASH[settings.flash_attention if settings.kv_type == "f16" else "on"]
+    if off_cards:
+        params.offload_kqv = params.op_offload = False
+        params.n_ubatch = min(params.n_ubatch, SMALL_STEP)
     _stretch(params, handle, settings)
     context = c.llama_init_from_model(handle, params)
     if context:
@@ -156,6 +175,19 @@ def _memory(handle: Any) -> dict[str, int]:
         if kind in kinds:
             memory[kinds[kind]] += size
     return memory
+
+
+def _places() -> tuple[dict[str, int], int]:
+    """Bytes that the model loaded last takes on each card, and in main memory without the weights."""
+    names = [card["name"] for card in cards()]
+    on_cards: dict[str, int] = {}
+    private = 0
+    for place, kind, size in lines.buffers:
+        if place in names:
+            on_cards[place] = on_cards.get(place, 0) + size
+        elif kind != "model":
+            private += size
+    return on_cards, private
 
 
 def _vanished(path: Path) -> UserError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.llama.quiet import library
@@ -16,7 +16,8 @@ STEP = 256
 class Model:
     """One model in memory. Not thread-safe, but for `tokenize` and `piece`, which only read.
 
-    `memory` holds llama.cpp's own figures in bytes: weights, kv_cache, compute, output.
+    `memory` holds llama.cpp's own figures in bytes: weights, kv_cache, compute, output. `cards` says how much of it
+    lies on each graphics card, by llama.cpp's name of it; `private` how much in main memory, but for the weights.
     """
 
     handle: Any  # llama_model *
@@ -27,6 +28,8 @@ class Model:
     gpu_layers: int
     memory: dict[str, int]
     borrowed: bool = False  # the weights are another's, and stay when this is closed
+    cards: dict[str, int] = field(default_factory=dict)
+    private: int = 0
 
     def __post_init__(self) -> None:
         c = library()
@@ -37,11 +40,17 @@ class Model:
         self.description = self._describe()
         self._shown: frozenset[int] = frozenset()
         self._pieces: dict[int, bytes] = {}  # of tokens written so far
+        self._ends: dict[int, bool] = {}
 
     @property
     def step_size(self) -> int:
         """Tokens of a prompt to decode between two reports of progress. Fixed, so that equal requests stay equal."""
         return self.batch_size if self.gpu_layers else min(STEP, self.batch_size)
+
+    @property
+    def needs_cores(self) -> bool:
+        """Whether some of it is computed on the processor."""
+        return self.gpu_layers <= int(library().llama_model_n_layer(self.handle))
 
     @property
     def embeds_only(self) -> bool:
@@ -71,7 +80,10 @@ class Model:
 
     def is_end(self, token: int) -> bool:
         """Whether `token` ends an answer."""
-        return bool(library().llama_vocab_is_eog(self.vocab, token))
+        known = self._ends.get(token)
+        if known is None:
+            known = self._ends[token] = bool(library().llama_vocab_is_eog(self.vocab, token))
+        return known
 
     def show(self, texts: list[str]) -> None:
         """Let `piece` write out these control tokens, which it leaves out otherwise."""
