@@ -368,11 +368,9 @@ def check(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Run bench/*.py (or those named) and print their figures as one table."""
+    """Run bench/*.py (or those named, `--only NAME` too) and print their figures as one table."""
     set_up("bench")
-    scripts = [p for p in sorted((ROOT / "bench").glob("*.py")) if not p.name.startswith("_")]
-    chosen = [p for p in scripts if not arguments or p.stem in arguments]
-    return call(PYTHON, ROOT / "bench" / "_table.py", *chosen, **offscreen())
+    return call(PYTHON, ROOT / "bench" / "_table.py", *arguments, **offscreen())
 
 
 def build(arguments: list[str]) -> int:

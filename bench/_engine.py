@@ -12,6 +12,8 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QEventLoop
 
 ROOT = Path(__file__).parents[1]
+# Of this machine, or as many as the person says: on two cores, a busy neighbour stalls the second thread.
+THREADS = int(os.environ.get("DESKSIDE_BENCH_THREADS", "0")) or max(1, os.cpu_count() or 2)
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "fixtures")]
 
 

@@ -1,28 +1,107 @@
-"""Runs benchmarks one after the other (a quiet machine matters) and prints their figures as one table."""
+"""Runs benchmarks one after the other (a quiet machine matters) and prints their figures as one table.
+
+    python3 dev.py bench [NAME …] [--only NAME]
+
+What breaks, or lasts longer than LONGEST_S, is told at the end; the others are run all the same.
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import os
 import subprocess
 import sys
+import time
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
+HERE = Path(__file__).parent
 HEAD = ["figure", "value", "goal", ""]
+LONGEST_S = 420
+MARK = "DESKSIDE_BENCH_RUN"  # in the environment of all that a script starts
+STOPPED = "stopped by Ctrl+C"
 
 
-def main(scripts: list[str]) -> int:
+@dataclass
+class Ran:
+    """One script: its rows, how long it took, and what went wrong ("" = nothing)."""
+
+    name: str
+    rows: list[list[str]] = field(default_factory=list)
+    seconds: float = 0.0
+    wrong: str = ""
+
+
+def scripts() -> dict[str, Path]:
+    """All there are, by name."""
+    return {path.stem: path for path in sorted(HERE.glob("*.py")) if not path.name.startswith("_")}
+
+
+def main(words: list[str]) -> int:
     """1 if a benchmark broke; a goal missed is told in the table."""
-    rows, broken = [HEAD], []
-    for script in scripts:
-        print(f"{Path(script).stem} …", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, text=True, check=False)
-        rows += [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 3]
-        broken += [Path(script).stem] if done.returncode else []
-    wide = [max(len(row[i]) for row in rows) for i in range(4)]
-    for row in rows:
+    known = scripts()
+    parser = argparse.ArgumentParser(prog="dev.py bench", description="Run benchmarks and print their figures.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", choices=known)
+    asked = parser.parse_args(words)
+    chosen = [*asked.names, *asked.only] or list(known)
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(known)}")
+    done: list[Ran] = []
+    for name in dict.fromkeys(chosen):
+        done.append(run(name, known[name]))
+        if done[-1].wrong == STOPPED:
+            break
+    print_table([row for ran in done for row in ran.rows])
+    print("\nseconds: " + ", ".join(f"{ran.name} {ran.seconds:.0f}" for ran in done))
+    for ran in done:
+        if ran.wrong:
+            print(f"broken: {ran.name} ({ran.wrong})")
+    return int(any(ran.wrong for ran in done))
+
+
+def run(name: str, script: Path, longest_s: float = LONGEST_S) -> Ran:
+    """Run one script to its end, or to its time's. Whatever it started is gone afterwards."""
+    print(f"{name} …", file=sys.stderr, flush=True)
+    ran, begun, mark = Ran(name), time.monotonic(), uuid.uuid4().hex
+    environment = {**os.environ, MARK: mark}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment) as process:
+        try:
+            output, _ = process.communicate(timeout=longest_s)
+        except subprocess.TimeoutExpired as late:
+            output, ran.wrong = late.stdout or b"", f"longer than {longest_s:.0f} s"
+        except KeyboardInterrupt:
+            output, ran.wrong = b"", STOPPED
+        finally:
+            end_all(mark)
+    if process.returncode and not ran.wrong:
+        ran.wrong = f"exit code {process.returncode}"
+    ran.seconds = time.monotonic() - begun
+    lines = output.decode("utf-8", "replace").splitlines()
+    ran.rows = [line.split("\t") for line in lines if line.count("\t") == 3]
+    return ran
+
+
+def end_all(mark: str) -> None:
+    """End every process that a script left: known by what they inherited, as servers run in sessions of their own."""
+    import psutil
+
+    left = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark:
+                process.kill()
+                left.append(process)
+    psutil.wait_procs(left, timeout=10)
+
+
+def print_table(rows: list[list[str]]) -> None:
+    wide = [max(len(row[i]) for row in [HEAD, *rows]) for i in range(4)]
+    for row in [HEAD, *rows]:
         print("  ".join(cell.ljust(wide[i]) for i, cell in enumerate(row)).rstrip())
-    if broken:
-        print(f"broken: {', '.join(broken)}")
-    return int(bool(broken))
 
 
 if __name__ == "__main__":

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from pathlib import Path
 
 from _bare import Bare
-from _engine import Talk, private_home, qwen_coder, smollm2
+from _engine import THREADS, Talk, private_home, qwen_coder, smollm2
 from _figures import figure
 
 TURNS, MOST, ROUNDS = 20, 1.3, 3
-THREADS = max(1, os.cpu_count() or 2)
 
 
 def one_conversation(talk: Talk, number: int, typed: bool) -> list[float]:

@@ -7,7 +7,6 @@ for its libraries in full, whoever else runs at the moment.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -16,11 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from _bare import WORDS
-from _engine import ROOT, Talk, private_home, qwen_coder, smollm2
+from _engine import ROOT, THREADS, Talk, private_home, qwen_coder, smollm2
 from _figures import figure
 from _servers import free_port
 
-THREADS = max(1, os.cpu_count() or 2)
 CONTEXT, MOST_MB, CHATS = 4096, 60, 4
 MB = 1e6
 

@@ -8,12 +8,11 @@ import statistics
 import time
 from pathlib import Path
 
-from _engine import Talk, private_home, qwen_coder
+from _engine import THREADS, Talk, private_home, qwen_coder
 from _figures import figure
 from _load import stream_all
 from _servers import model_name, ours, peer
 
-THREADS = max(1, os.cpu_count() or 2)
 ROUNDS, CONTEXT = 3, 4096
 MOST_SHARED, MOST_REOPENED = 1.0, 0.15
 TALK = "The committee met on day {n} to speak of the harbour, its cranes, its ships and of the price of salt. "

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
-from _engine import qwen_coder, smollm2
+from _engine import THREADS, qwen_coder, smollm2
 from _figures import figure, ratio
 from _load import Streamed, stream_all
 from _servers import model_name, ours, peer
 
-THREADS = max(1, os.cpu_count() or 2)
 CONTEXT, PARALLEL, TOKENS, ROUNDS = 8192, 8, 48, 3
 CLIENTS = {1: 1.0, 4: 1.15, 8: 1.15}  # and the least share of the peer's speed
 PREFILL_WORDS, LEAST_PREFILL = 160, 1.25

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from dataclasses import dataclass
 
 from _bare import Bare
-from _engine import Talk, private_home, smollm2
+from _engine import THREADS, Talk, private_home, smollm2
 from _figures import figure, ratio
 
 ROUNDS, TOKENS, CONTEXT = 11, 128, 2048
-THREADS = max(1, (os.cpu_count() or 2))
 LEAST = 0.97
 
 
