@@ -1,0 +1,230 @@
+"""A question answered from documents: found, judged, written by a model, and checked against the passages by code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.api.messages import Stats
+from engine.documents.cite import Cited, Place, cite, joined
+from engine.documents.evidence import Evidence, Weighed, evidence, weighed
+from engine.documents.prompting import ANSWER_TOKENS, fitting, messages, refusal, says_not_found
+from engine.documents.rewriting import Turn, complete, parts
+from engine.documents.strength import Strength, strength
+from engine.documents.wording import Weights
+
+if TYPE_CHECKING:
+    from engine.documents.search import Hit
+
+PASSAGES = 4  # given to the model, of those found
+QUOTES = 2  # sentences quoted under an answer
+SURE = 0.8  # so strong a finding is answered with quotes where a model says there is nothing
+LEAST_QUOTE = 0.2  # of the question a quoted sentence holds at least …
+BESIDE = 0.6  # … and a second one so much of what the best one scored
+
+
+class Writer(Protocol):
+    """A model that answers; `size` is its context in tokens."""
+
+    size: int
+
+    def count(self, text: str) -> int:
+        """Tokens of a text."""
+
+    def write(self, messages: list[dict[str, Any]], max_tokens: int, heard: Callable[[str], None]) -> tuple[str, Stats]:
+        """The answer to a chat, told piece by piece to `heard` while it is written."""
+
+
+class Listener(Protocol):
+    """Who hears how an answer comes about."""
+
+    def rewritten(self, question: str) -> None:
+        """The question as it is looked for."""
+
+    def passages(self, hits: list[Hit]) -> None:
+        """What was found; shown before the answer begins."""
+
+    def text(self, piece: str) -> None:
+        """More of what the model writes, before it is checked."""
+
+
+@dataclass(frozen=True)
+class Citation:
+    """Number [n] of an answer: the words quoted, and where they stand; `start` and `end` in the file's text."""
+
+    number: int
+    file: int
+    name: str
+    path: str
+    page: int
+    quote: str
+    start: int
+    end: int
+    chunk: int
+    boxes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the answer, [start, end) in its text, and the numbers of its citations."""
+
+    text: str
+    start: int
+    end: int
+    citations: list[int]
+    supported: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is shown. `strength` 0 to 1 is how far the passages can hold the answer at all; `sent` is the chat that
+    the model was given, [] where none was asked."""
+
+    question: str
+    text: str
+    refused: bool
+    sentences: list[Sentence] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
+    strength: float = 0.0
+    missing: list[str] = field(default_factory=list)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    stats: Stats = field(default_factory=Stats)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the pipe."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where answers come from: `search(question) -> hits`, best first, how much words say there, and the collection's
+    own words to the model."""
+
+    search: Callable[[str], list[Hit]]
+    weights: Weights
+    system: str = ""
+
+
+def ask(question: str, sources: Sources, writer: Writer, listener: Listener, history: Sequence[Turn] = ()) -> Answer:
+    """Answer a question. Raises the UserErrors of the search and of the model, and Cancelled."""
+    whole = complete(question, history, lambda turns, most: writer.write([*turns], most, _unheard)[0])
+    listener.rewritten(whole)
+    hits = _found(whole, sources.search)
+    listener.passages(hits)
+    chosen = fitting(hits[:PASSAGES], writer.count, writer.size)
+    reading = _Reading(whole, chosen, hits, sources.weights)
+    if reading.strength.weak:
+        return reading.refused()
+    chat = messages(whole, chosen, sources.system)
+    text, stats = writer.write(chat, ANSWER_TOKENS, listener.text)
+    if says_not_found(text) and reading.strength.value < SURE:
+        return reading.refused(chat, stats)
+    return reading.answered("" if says_not_found(text) else text.strip(), chat, stats)
+
+
+def _unheard(piece: str) -> None:
+    """Nobody sees a question being rewritten."""
+
+
+def _found(question: str, search: Callable[[str], list[Hit]]) -> list[Hit]:
+    """The hits of all parts of a question in turns, each chunk once."""
+    lists = [search(part) for part in parts(question)]
+    turns = [hits[at] for at in range(max(map(len, lists))) for hits in lists if at < len(hits)]
+    return list({hit.chunk: hit for hit in turns}.values())
+
+
+class _Reading:
+    """The passages beside the question: how strong they are, and what of them is quoted."""
+
+    def __init__(self, question: str, chosen: list[Hit], hits: list[Hit], weights: Weights) -> None:
+        self.question, self.hits = question, hits
+        # The best passage first: sentences are judged by their place in the ranking too.
+        self.chosen = sorted(chosen, key=hits.index)
+        self.passages: list[Weighed] = weighed(self.chosen)
+        self.evidence = evidence(question, self.chosen, self.passages, weights)
+        self.strength: Strength = strength(question, self.chosen, self.passages, self.evidence, weights)
+
+    def refused(self, chat: list[dict[str, Any]] | None = None, stats: Stats | None = None) -> Answer:
+        """The documents do not say it; what came nearest is shown all the same."""
+        missing, value = list(self.strength.missing), self.strength.value
+        words = refusal(self.question)
+        return Answer(self.question, words, True, [], [], self.hits, value, missing, chat or [], stats or {})
+
+    def answered(self, text: str, chat: list[dict[str, Any]], stats: Stats) -> Answer:
+        """The model's words with citations, and the sentences they rest on quoted below."""
+        cited = joined(cite(text, self.question, self.chosen, self.passages)) if text else []
+        if not any(one.supported for one in cited):
+            cited = []  # nothing of it stands in the documents: what they say themselves is better
+        noted = _Notes(self.chosen)
+        for one in cited:
+            noted.sentence(one)
+        for place in self._quotes(cited):
+            noted.quote(place)
+        shown = noted.text
+        return Answer(
+            self.question, shown, False, noted.sentences, noted.citations, self.hits,
+            self.strength.value, list(self.strength.missing), chat, stats,
+        )  # fmt: skip
+
+    def _quotes(self, cited: Sequence[Cited]) -> list[Place]:
+        """The best sentence by its words, then those that the answer rests on."""
+        best, *others = self.evidence or [None]
+        worth = [one for one in others if best and one.share >= LEAST_QUOTE and one.score >= BESIDE * best.score]
+        rested = [place for one in cited for place in one.places[:1]]
+        places = [*map(_place, [best] if best else []), *rested, *map(_place, worth)]
+        return list(dict.fromkeys(places))[:QUOTES]
+
+
+def _place(one: Evidence) -> Place:
+    return Place(one.passage, one.start, one.end)
+
+
+class _Notes:
+    """The text of an answer with its marks, as it grows."""
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self._hits = hits
+        self.text = ""
+        self.sentences: list[Sentence] = []
+        self.citations: list[Citation] = []
+
+    def sentence(self, one: Cited) -> None:
+        """One sentence of the model's, with the marks of its places."""
+        numbers = [self._number(place) for place in one.places]
+        marks = "".join(f" [{number}]" for number in numbers)
+        self._add(f"{one.text}{marks}", " " if self.text else "", numbers, bool(one.supported))
+
+    def quote(self, place: Place) -> None:
+        """A sentence of the documents, word for word."""
+        number = self._number(place)
+        words = " ".join(self._hits[place.passage].text[place.start : place.end].split())
+        between = "\n" if self.text.rpartition("\n")[2].startswith(">") else "\n\n" if self.text else ""
+        self._add(f"> {words} [{number}]", between, [number], True)
+
+    def _add(self, text: str, between: str, numbers: list[int], supported: bool) -> None:
+        start = len(self.text) + len(between)
+        self.text += between + text
+        self.sentences.append(Sentence(text, start, len(self.text), numbers, supported))
+
+    def _number(self, place: Place) -> int:
+        hit = self._hits[place.passage]
+        start, end = hit.start + place.start, hit.start + place.end
+        for known in self.citations:
+            if (known.chunk, known.start) == (hit.chunk, start):
+                return known.number
+        quote = hit.text[place.start : place.end]
+        number = len(self.citations) + 1
+        boxes = _boxes(hit, place)
+        self.citations.append(
+            Citation(number, hit.file, hit.name, hit.path, hit.page, quote, start, end, hit.chunk, boxes)
+        )
+        return number
+
+
+def _boxes(hit: Hit, place: Place) -> list[dict[str, Any]]:
+    """The lines that a stretch of a chunk stands on, as far as its share of the characters tells."""
+    boxes, length = list(hit.boxes), max(1, len(hit.text))
+    first, last = place.start * len(boxes) // length, -(-place.end * len(boxes) // length)
+    return [box if isinstance(box, dict) else asdict(box) for box in boxes[first:last]]
