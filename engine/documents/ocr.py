@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from engine.documents.pdf.paragraphs import Body
 from engine.documents.pdf.segment import Segment
 
 SURE = 0.55
@@ -18,7 +20,18 @@ def segments_of(picture: Any, points: float) -> list[Segment]:
     if found.boxes is None or found.txts is None:
         return []
     rows = zip(found.boxes, found.txts, found.scores, strict=True)
-    return [_segment(box, text, points) for box, text, score in rows if score >= SURE and text.strip()]
+    return _evened([_segment(box, text, points) for box, text, score in rows if score >= SURE and text.strip()])
+
+
+def body_of(segments: list[Segment]) -> Body:
+    """The usual size of recognized lines."""
+    return Body(median([segment.size for segment in segments] or [10.0]) or 1.0, False)
+
+
+def _evened(segments: list[Segment]) -> list[Segment]:
+    """A line is as high as its letters happen to be: what is near the usual size is given it."""
+    usual = body_of(segments).size
+    return [s._replace(size=usual) if 0.7 < s.size / usual < 1.4 else s for s in segments]
 
 
 def _segment(box: Any, text: str, points: float) -> Segment:

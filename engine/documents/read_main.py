@@ -21,6 +21,7 @@ from engine.api.errors import UserError
 from engine.documents.block import Block, Limits
 from engine.documents.child_limits import limit_this_process
 from engine.documents.formats import READERS, reader_for
+from engine.documents.page_picture import drawn
 from engine.documents.read_wire import packed
 from engine.documents.refusals import too_large, unreadable
 
@@ -58,9 +59,8 @@ def _answer(request: dict[str, Any], package: str, send: Send) -> None:
     try:
         limit_this_process(limits.seconds, limits.memory)
         if "width" in request:
-            from engine.documents.page_picture import draw
-
-            send({"end": draw(path, request["page"], request["width"])})
+            picture = drawn(path, request["page"], request["width"], package)
+            send({"end": picture.to_json() if picture else None})
         else:
             send({"end": _read(path, limits, package, send)})
     except UserError as error:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.documents.block import Block, Box, Limits
+from engine.documents.page_picture import Picture, fitting
 from engine.documents.pdf.page_lines import PageText
 from engine.documents.pdf.paragraphs import Body, page_blocks
 from engine.documents.pdf.reading_order import in_order
 from engine.documents.pdf.running_lines import RunningLines
 from engine.documents.pdf.scans import is_scan, pixels
 from engine.documents.pdf.segment import Segment
+from engine.documents.picture_files import png
 from engine.documents.refusals import protected, too_large, unreadable
 
 SUFFIXES = (".pdf",)
@@ -46,6 +48,20 @@ def read(path: Path, limits: Limits) -> Generator[Block, None, dict[str, Any]]:
         if len(document) and notes.damaged == len(document):
             raise unreadable(path)
         return {"title": _title(document), "notes": notes.lines()}
+    finally:
+        document.close()
+
+
+def picture(path: Path, page: int, width_px: int) -> Picture | None:
+    """The page as PNG; None for a page that is not there. Raises UserError as `read` does."""
+    document = opened(path)
+    try:
+        if not 1 <= page <= len(document):
+            return None
+        shown = document[page - 1]
+        width, height = shown.get_size()
+        across, _ = fitting(width, height, width_px)
+        return Picture(png(shown.render(scale=across / width).to_pil()), width, height)
     finally:
         document.close()
 
