@@ -12,6 +12,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -68,19 +69,21 @@ def run(name: str, script: Path, longest_s: float = LONGEST_S) -> Ran:
     print(f"{name} …", file=sys.stderr, flush=True)
     ran, begun, mark = Ran(name), time.monotonic(), uuid.uuid4().hex
     environment = {**os.environ, MARK: mark}
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment) as process:
-        try:
-            output, _ = process.communicate(timeout=longest_s)
-        except subprocess.TimeoutExpired as late:
-            output, ran.wrong = late.stdout or b"", f"longer than {longest_s:.0f} s"
-        except KeyboardInterrupt:
-            output, ran.wrong = b"", STOPPED
-        finally:
-            end_all(mark)
+    with tempfile.TemporaryFile() as told:  # a pipe would not end before all that a script left behind
+        with subprocess.Popen([sys.executable, str(script)], stdout=told, env=environment) as process:
+            try:
+                process.wait(longest_s)
+            except subprocess.TimeoutExpired:
+                ran.wrong = f"longer than {longest_s:.0f} s"
+            except KeyboardInterrupt:
+                ran.wrong = STOPPED
+            finally:
+                end_all(mark)
+        told.seek(0)
+        lines = told.read().decode("utf-8", "replace").splitlines()
     if process.returncode and not ran.wrong:
         ran.wrong = f"exit code {process.returncode}"
     ran.seconds = time.monotonic() - begun
-    lines = output.decode("utf-8", "replace").splitlines()
     ran.rows = [line.split("\t") for line in lines if line.count("\t") == 3]
     return ran
 
