@@ -23,6 +23,7 @@ COMMON = frozenset(
     "係氣題爾別變總電數報結務場計資許統區隊決馬書則聽達強難權設記類據邊張該規萬覺術領確傳師觀讓識帶導爭運試測準編碼"
     "價園錯誤查詢訂單戶款銀帳約檔檢網頁還樣"
 )
+DRAWN = re.compile(r"[\u2500-\u259f]")  # in KOI8 half of the codes are for drawing boxes: no words have them
 WORD = re.compile(r"[^\W\d_]+")
 # codec -> the bytes that begin its more usual half of the Han characters, and whether it is written with kana
 EAST_ASIAN = {
@@ -71,6 +72,7 @@ def _alphabetic(sample: bytes, encoding: str) -> float:
     good = sum(_wordlike(word) * _foreign(word) for word in WORD.findall(text) if not word.isascii())
     if encoding == ALPHABETS[0]:
         good += 0.6 * sum(map(text.count, "‘’“”–—…•€£©®°«»§\xa0"))
+    good -= 2 * len(DRAWN.findall(text))
     return good / max(1, foreign)
 
 

@@ -37,11 +37,11 @@ def reader_for(path: Path, package: str = READERS) -> ModuleType:
     parts = by_suffix(package)
     claimed = parts.get(path.suffix.lower())
     signed = _by_signature(head, package)
-    if signed is not None and (claimed is None or signed is not claimed):
+    if signed is not None:
         return signed
-    if claimed is not None:
-        return claimed
     plain = parts.get(".txt")
+    if claimed is not None and not (_lacks_signature(claimed, head) and is_text(head) and plain):
+        return claimed
     if plain is not None and is_text(head):
         return plain
     raise unsupported(path)
@@ -55,6 +55,12 @@ def unsupported(path: Path) -> UserError:
         "Save it as PDF, DOCX or text.",
         name=path.name,
     )
+
+
+def _lacks_signature(part: ModuleType, head: bytes) -> bool:
+    """Whether the format has signatures and none is near the beginning: junk before a PDF is common."""
+    signatures = getattr(part, "SIGNATURES", ())
+    return bool(head and signatures) and not any(signature in head[:1024] for signature in signatures)
 
 
 def _by_signature(head: bytes, package: str) -> ModuleType | None:
