@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.api.errors import UserError
 from engine.api.settings import Settings
+from engine.chosen_draft import ChosenDraft, chosen_draft
 from engine.core import Call, Core
 from engine.llama.load import LoadSettings
 from engine.resident import Resident, Serving
@@ -18,12 +20,14 @@ if TYPE_CHECKING:
     from models.fit import Loading
 
 PROGRESS_EVERY_S = 0.1
+log = logging.getLogger("deskside.loading")
 
 
 def residents_of(core: Core) -> Residents:
     """The table of loaded models of one engine, following its settings."""
 
     def wanted(model: str) -> Wanted:
+        from engine.machine import room
         from models.rows import header, loadable
 
         path = loadable(model).path
@@ -31,14 +35,24 @@ def residents_of(core: Core) -> Residents:
             header(path)  # a header that lies can make llama.cpp abort the whole process: ours refuses it first
         chosen = core.settings
         kept = core.conversations if chosen.stored_conversations_gb else None
-        return Wanted(path, load_settings(chosen), Serving(chosen.queue_limit, kept, chosen.guess_ahead))
+        serving = Serving(chosen.queue_limit, kept, chosen.guess_ahead, lambda: room(core))
+        return Wanted(path, load_settings(chosen), serving, _draft(chosen, model))
 
     def changed(model: str, context: int) -> None:
         core.broadcast("model_loaded", model=model, context=context)
 
-    residents = Residents(wanted, lambda model, freed: _missing(core, model, freed), changed)
+    residents = Residents(wanted, lambda *asked: _missing(core, *asked), changed)
     residents.follow(core.settings)
     return residents
+
+
+def _draft(chosen: Settings, model: str) -> ChosenDraft | None:
+    """The draft for a model. One that cannot guess for it is none: why is said where it is chosen, see `models.fit`."""
+    try:
+        return chosen_draft(chosen, model, load_settings(chosen))
+    except UserError as error:
+        log.info("%s goes without a draft: %s", model, error.text)
+        return None
 
 
 def memory_of(chosen: Settings) -> Loading:
@@ -79,8 +93,11 @@ def using(core: Core, call: Call, model: str) -> Iterator[Resident]:
         yield resident
 
 
-def _missing(core: Core, model: str, freed: int) -> int:
-    """Bytes that other models must give back before this one fits. Raises UserError model_wont_fit with numbers."""
+def _missing(core: Core, model: str, freed: int, beside: int) -> int:
+    """Bytes that other models must give back before this one fits with `beside` bytes more.
+
+    Raises UserError model_wont_fit, with numbers, where it does not fit alone.
+    """
     from engine.machine import hardware
     from models.rows import fit_of
 
@@ -95,4 +112,4 @@ def _missing(core: Core, model: str, freed: int) -> int:
             have=f"{have:.1f}",
             largest_context=report["largest_context"],
         )
-    return max(0, report["total"] - (report["available"] - freed))
+    return max(0, report["total"] + beside - (report["available"] - freed))

@@ -66,6 +66,10 @@ class Parking:
         with self._lock:
             return list(self._parked)
 
+    def bytes(self) -> int:
+        """What all of them take. For any thread."""
+        return sum(len(one.state) for one in self.all())
+
     def forget(self, conversation: str) -> None:
         """Keep nothing of this conversation. For any thread."""
         with self._lock:

@@ -43,6 +43,11 @@ class PromptMedia:
             )
         self._projector, self._lock = Projector(model, path), threading.Lock()
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the projector takes."""
+        return self._projector.memory
+
     def cut(self, prompt: str, media: tuple[bytes, ...]) -> CutPrompt:
         """The prompt's tokens and media. Raises UserError bad_image, bad_audio, no_vision."""
         with self._lock:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.api.errors import UserError
 from engine.api.messages import Stats
+from engine.chosen_draft import ChosenDraft, draft_settings
 from engine.generation import Generation, Listener
 from engine.grammar.gbnf import check
 from engine.llama.adapters import Adapters
+from engine.llama.draft import Drafting, DraftModel
 from engine.llama.embed import Embedder
 from engine.llama.load import LoadSettings, beside, load
 from engine.llama.model import Model
@@ -25,10 +29,14 @@ from engine.scheduler import Scheduler
 from engine.slots import Slots
 from engine.thinking import MARKERS
 
+log = logging.getLogger("deskside.resident")
+PLENTY = 1 << 62
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """What is known of a model in memory. Sizes in tokens, `memory` in bytes."""
+    """What is known of a model in memory. Sizes in tokens; `memory`, `cards` and `private` are those of Model, its
+    `draft` (the model that guesses for it) included."""
 
     model: str
     path: Path
@@ -41,23 +49,43 @@ class Loaded:
     description: str
     gpu_layers: int
     memory: dict[str, int]
+    cards: dict[str, int]
+    private: int
+    draft: str = ""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """How a loaded model serves: requests that may wait, where conversations are kept, whether to guess ahead."""
+    """How a loaded model serves: requests that may wait, where conversations are kept, whether to guess ahead.
+
+    `room()`: bytes that may still be taken of the main memory now. For any thread.
+    """
 
     queue_limit: int = 64
     store: PrefixStore | None = None
     speculate: bool = True
+    room: Callable[[], int] = lambda: PLENTY
 
 
 class Resident:
     """A loaded model with its thread. Use it only inside `Residents.use`, or it may be unloaded meanwhile."""
 
-    def __init__(self, model: str, path: Path, settings: LoadSettings, got: Model, serving: Serving) -> None:
+    def __init__(
+        self,
+        model: str,
+        path: Path,
+        settings: LoadSettings,
+        got: Model,
+        serving: Serving,
+        draft: DraftModel | None = None,
+        draft_asked: ChosenDraft | None = None,
+    ) -> None:
+        """Takes over `got` and `draft`. `draft_asked` is what was wanted, whether or not it came."""
         got.show(MARKERS)
         self.info = _facts(model, path, settings, got)
+        self.draft_asked, self._draft = draft_asked, draft
+        if draft and draft_asked:
+            self.info = _with_draft(self.info, draft_asked.model, draft.model)
         self.users, self.used = 0, time.monotonic()
         self._model, self._serving, self._costs = got, serving, Costs()
         self._adapters: Adapters | None = None
@@ -66,7 +94,7 @@ class Resident:
         self._exact: Scheduler | None = None
         self._cut_last: tuple[str, list[int]] = ("", [])
         self._building = threading.Lock()  # of the four above, which few requests need
-        slots = Slots(got, serving.store, _fingerprint(path, settings))
+        slots = Slots(got, serving.store, _fingerprint(path, settings), room=serving.room)
         self.scheduler = Scheduler(got, slots, self._choose_adapters(got), serving.queue_limit)
         if serving.speculate and can_be_cut(got):
             self.scheduler.guesser = self._guess
@@ -120,9 +148,24 @@ class Resident:
     def close(self) -> None:
         """Free the memory; nobody may ask for anything any more."""
         repeating = self._exact.model if self._exact else None
-        for part in (self._embedder, self._media, self._adapters, repeating, self._model):
+        for part in (self._embedder, self._media, self._adapters, self._draft, repeating, self._model):
             if part:
                 part.close()
+
+    def memory(self) -> dict[str, int]:
+        """What it takes now, in bytes: `info.memory`, and what was made since."""
+        later = {
+            "projector": self._media.memory if self._media else 0,
+            "repeating": self._repeating_bytes() if self._exact else 0,
+            "parked": self.scheduler.slots.parked_bytes(),
+        }
+        return self.info.memory | later
+
+    def private(self) -> int:
+        """Bytes of main memory that come back with it; its weights are pages of a mapped file."""
+        memory = self.memory()
+        elsewhere = self._model.gpu_layers > 0
+        return self.info.private + memory["parked"] + (0 if elsewhere else memory["projector"] + memory["repeating"])
 
     def embedder(self) -> Embedder:
         """What makes vectors and scores of this model; its steps go through `scheduler.run`."""
@@ -132,22 +175,31 @@ class Resident:
             return self._embedder
 
     def _guess(self, writing: Writing) -> None:
-        """Have a request's next tokens guessed from its own words."""
-        writing.guesses = Ahead(self._costs, writing.prompt)
+        """Have a request's next tokens guessed from its own words, and by the draft."""
+        drafting = Drafting(self._draft) if self._draft else None
+        writing.guesses = Ahead(self._costs, writing.prompt, drafting)
 
     def _repeating(self) -> Scheduler:
         """Where requests with a seed go: one at a time, each read from its beginning, in a context of its own.
 
         llama.cpp adds up in another order for one row than for many, and for other places in the cache. Only so is a
-        seeded text the same every time, whoever else is asking.
+        seeded text the same every time, whoever else is asking. Raises UserError no_room_to_repeat.
         """
         with self._building:
             if self._exact is None:
+                # On a graphics card llama.cpp says itself what is too much; the system would end the whole process.
+                room = PLENTY if self._model.gpu_layers else self._serving.room()
+                if self._repeating_bytes() > room:
+                    raise _no_room_to_repeat(self._repeating_bytes(), room)
                 second = beside(self._model, self.info.path, self.info.settings)
                 second.show(MARKERS)
                 slots = Slots(second, fresh=True)
                 self._exact = Scheduler(second, slots, self._choose_adapters(second), self._serving.queue_limit)
             return self._exact
+
+    def _repeating_bytes(self) -> int:
+        """What the second context takes: it is as large as the first."""
+        return sum(size for name, size in self._model.memory.items() if name != "weights")
 
     def _choose_adapters(self, model: Model) -> Callable[[AdapterKey], None]:
         """What has the next step in a context made with these adapters and no others."""
@@ -169,10 +221,41 @@ class Resident:
 
 
 def take_in(
-    model: str, path: Path, settings: LoadSettings, serving: Serving, go_on: Callable[[float], bool]
+    model: str,
+    path: Path,
+    settings: LoadSettings,
+    serving: Serving,
+    go_on: Callable[[float], bool],
+    draft: ChosenDraft | None = None,
+    draft_fits: bool = True,
 ) -> Resident:
-    """Load a model. Raises Cancelled, and the UserErrors of engine.llama.load."""
-    return Resident(model, path, settings, load(path, settings, go_on), serving)
+    """Load a model, and its draft if that fits. Raises Cancelled, and the UserErrors of engine.llama.load."""
+    got = load(path, settings, go_on)
+    try:
+        wanted = draft if draft_fits and serving.speculate and can_be_cut(got) else None
+        guesses = _take_in_draft(wanted, settings, got, model, go_on) if wanted else None
+    except BaseException:
+        got.close()
+        raise
+    return Resident(model, path, settings, got, serving, guesses, draft)
+
+
+def _take_in_draft(
+    draft: ChosenDraft, settings: LoadSettings, target: Model, model: str, go_on: Callable[[float], bool]
+) -> DraftModel | None:
+    """Answers come without guesses rather than not at all."""
+    try:
+        return DraftModel.open(draft.path, draft_settings(settings), target, model, lambda done: go_on(1.0))
+    except UserError as error:
+        log.warning("%s goes without its draft: %s", model, error.text)
+        return None
+
+
+def _with_draft(info: Loaded, name: str, draft: Model) -> Loaded:
+    memory, cards = Counter(info.memory), Counter(info.cards)
+    memory.update(draft.memory)
+    cards.update(draft.cards)
+    return replace(info, draft=name, memory=dict(memory), cards=dict(cards), private=info.private + draft.private)
 
 
 def _adapter_path(adapter: str) -> Path:
@@ -184,6 +267,16 @@ def _adapter_path(adapter: str) -> Path:
 def _cannot_write(path: Path) -> UserError:
     return UserError(
         "cannot_write", f"{path.name} makes vectors of texts and cannot write.", "Choose a chat model.", name=path.name
+    )
+
+
+def _no_room_to_repeat(need: int, have: int) -> UserError:
+    told = {"need": f"{need / 1e9:.2f}", "have": f"{max(0, have) / 1e9:.2f}"}
+    return UserError(
+        "no_room_to_repeat",
+        f"A repeatable answer (one with a seed) needs {told['need']} GB more, and {told['have']} GB are free.",
+        "Leave the seed out, choose a smaller context in the settings, or close other programs.",
+        **told,
     )
 
 
@@ -200,6 +293,8 @@ def _facts(model: str, path: Path, settings: LoadSettings, got: Model) -> Loaded
         description=got.description,
         gpu_layers=got.gpu_layers,
         memory=got.memory,
+        cards=got.cards,
+        private=got.private,
     )
 
 

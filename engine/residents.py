@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
 from engine.api.settings import Settings
+from engine.chosen_draft import ChosenDraft
 from engine.llama.load import LoadSettings
 from engine.resident import Resident, Serving, take_in
 
@@ -27,19 +28,23 @@ class Wanted:
     path: Path
     settings: LoadSettings
     serving: Serving
+    draft: ChosenDraft | None = None
 
 
 class Residents:
     """All calls are for any thread.
 
     `wanted(model)` looks a model up, raising UserError unknown_model and the like.
-    `check(model, freed)` raises UserError model_wont_fit where the model would not fit even with `freed` bytes more,
-    and answers how many bytes must be freed for it. `changed(model or "")` hears of the model that came, or the last
-    one that went.
+    `check(model, freed, beside)` raises UserError model_wont_fit where the model would not fit even with `freed` bytes
+    more, and answers how many bytes must be freed for it and `beside` bytes more. `changed(model or "")` hears of the
+    model that came, or the last one that went.
     """
 
     def __init__(
-        self, wanted: Callable[[str], Wanted], check: Callable[[str, int], int], changed: Callable[[str, int], None]
+        self,
+        wanted: Callable[[str], Wanted],
+        check: Callable[[str, int, int], int],
+        changed: Callable[[str, int], None],
     ) -> None:
         self._wanted, self._check, self._changed = wanted, check, changed
         self._residents: dict[str, Resident] = {}
@@ -96,6 +101,12 @@ class Residents:
             for resident in [r for r in self.loaded() if not model or r.info.model == model]:
                 self._free(resident)
 
+    def release(self, model: str) -> None:
+        """Let go of a model's file: unload it, and every model that it guesses for."""
+        with self._loading:
+            for resident in [r for r in self.loaded() if model in (r.info.model, r.info.draft)]:
+                self._free(resident)
+
     def follow(self, settings: Settings) -> None:
         """How many models stay, and for how long."""
         self._limit, self._idle_s = settings.models_at_once, settings.idle_unload_minutes * 60.0
@@ -108,7 +119,7 @@ class Residents:
     def _take(self, model: str, wanted: Wanted) -> Resident | None:
         with self._lock:
             resident = self._residents.get(model)
-            if resident is None or (resident.info.path, resident.info.settings) != (wanted.path, wanted.settings):
+            if resident is None or _asked(resident) != (wanted.path, wanted.settings, wanted.draft):
                 return None
             resident.users += 1
             resident.used = time.monotonic()
@@ -128,7 +139,8 @@ class Residents:
                 progress(done)
                 return not (cancelled.is_set() or self._closing.is_set())
 
-            resident = take_in(model, wanted.path, wanted.settings, wanted.serving, go_on)
+            draft, fits = wanted.draft, self._draft_fits(model, wanted.draft)
+            resident = take_in(model, wanted.path, wanted.settings, wanted.serving, go_on, draft, fits)
             resident.users = 1
             with self._lock:
                 self._residents[model] = resident
@@ -145,11 +157,18 @@ class Residents:
             self._free(old)
         while len(self._residents) >= self._limit:
             self._free(self._oldest(cancelled))
-        missing = self._check(model, sum(_size(resident) for resident in self.loaded()))
+        missing = self._check(model, self._held(), 0)
         while missing > 0 and self._residents:
             oldest = self._oldest(cancelled)
             missing -= _size(oldest)
             self._free(oldest)
+
+    def _draft_fits(self, model: str, draft: ChosenDraft | None) -> bool:
+        """Whether the draft fits as well. No other model goes for it: it only makes one quicker."""
+        return draft is not None and self._check(model, self._held(), draft.bytes) <= 0
+
+    def _held(self) -> int:
+        return sum(_size(resident) for resident in self.loaded())
 
     def _oldest(self, cancelled: threading.Event) -> Resident:
         """The least recently used model that nobody uses; waits for one."""
@@ -193,4 +212,8 @@ def _acquire(lock: threading.Lock, cancelled: threading.Event) -> None:
 
 
 def _size(resident: Resident) -> int:
-    return sum(resident.info.memory.values())
+    return sum(resident.memory().values())
+
+
+def _asked(resident: Resident) -> tuple[Path, LoadSettings, ChosenDraft | None]:
+    return resident.info.path, resident.info.settings, resident.draft_asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from engine.llama.model import Model
 from engine.llama.slot import AdapterKey, Slot
@@ -25,10 +26,15 @@ class Slots:
     """
 
     def __init__(
-        self, model: Model, store: PrefixStore | None = None, fingerprint: str = "", fresh: bool = False
+        self,
+        model: Model,
+        store: PrefixStore | None = None,
+        fingerprint: str = "",
+        fresh: bool = False,
+        room: Callable[[], int] = lambda: PARKING_MOST,
     ) -> None:
-        """`fresh`: nothing is taken over from earlier requests."""
-        self.model, self._fresh = model, fresh
+        """`fresh`: nothing is taken over from earlier requests. `room()`: bytes that parking may still take now."""
+        self.model, self._fresh, self._room = model, fresh, room
         self.all = [Slot(model, number) for number in range(model.sequences)]
         self.busy: set[int] = set()
         self._store, self._fingerprint = store, fingerprint
@@ -79,6 +85,10 @@ class Slots:
     def free_cells(self) -> int:
         """Cells that nobody holds. Shared beginnings count for each that has them, so it is rather more."""
         return self.model.context_size - sum(len(slot.held) for slot in self.all)
+
+    def parked_bytes(self) -> int:
+        """What conversations outside the KV cache take. For any thread."""
+        return self._parking.bytes()
 
     def store_idle(self, now: float) -> None:
         """Write conversations to disk that nobody asked about for a while."""
@@ -148,7 +158,8 @@ class Slots:
 
     def _can_park(self, slot: Slot) -> bool:
         pictures = any(token < 0 for token in slot.held)  # llama.cpp counts their positions in another way
-        return not pictures and 0 < slot.state_bytes() <= self._parking.limit_bytes
+        size = 0 if pictures else slot.state_bytes()
+        return 0 < size <= self._parking.limit_bytes and size <= self._room()
 
     def _put(self, slot: Slot) -> None:
         dirty = slot.dirty and self._worth_storing(slot)

@@ -1,7 +1,8 @@
 """How much memory a model needs as it is to be loaded, and whether this machine has it.
 
-The terms are those llama.cpp allocates: the weights, the KV cache, the compute buffer and the outputs. Calibrated
-against its own log in tests/models/test_fit_real.py.
+The terms are those llama.cpp allocates: the weights, the KV cache, the compute buffer and the outputs, and a projector
+that lies beside the model. Calibrated against its own log in tests/models/test_fit_real.py. What only some requests
+need is not counted here: the engine looks for room when it makes that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ BATCH = 512
 LONGEST = 1_048_576  # the largest context offered where positions are stretched
 _CONTEXT_STEP = 256  # llama.cpp pads the context to this
 _EASY = 0.8  # up to this share of the memory a model leaves room for everything else
-_HARD = 0.97  # beyond this the system would swap or kill
+HARD = 0.97  # beyond this the system would swap or kill
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,27 @@ class Loading:
     swa_full: bool = True
 
 
-def estimate(shape: Shape, weights: int, hardware: Hardware, loading: Loading, trained_context: int = 0) -> FitReport:
-    """The report for `weights` bytes of tensors, loaded so.
+def estimate(
+    shape: Shape,
+    weights: int,
+    hardware: Hardware,
+    loading: Loading,
+    trained_context: int = 0,
+    projector: int = 0,
+) -> FitReport:
+    """The report for `weights` bytes of tensors, loaded so, and those of a `projector`.
 
     `trained_context` bounds the contexts unless they are extended. Unknown dimensions give "unknown".
     """
     bound = LONGEST if loading.extend or not trained_context else trained_context
     asked = replace(loading, context=min(loading.context, bound))
-    report = _report(shape, weights, asked)
+    report = _report(shape, weights, asked, projector)
     report["available"], report["device"] = _room(hardware, report["total"])
     if not weights or not shape.known:
         return report
     report["fit"] = _verdict(report["total"], hardware)
     most = bound if trained_context else asked.context
-    report["largest_context"] = _largest(shape, weights, hardware, asked, most)
+    report["largest_context"] = _largest(shape, weights + projector, hardware, asked, most)
     return report
 
 
@@ -86,7 +94,7 @@ def compute_buffer(shape: Shape, loading: Loading) -> int:
     return max(logits, layer, attention)
 
 
-def _report(shape: Shape, weights: int, loading: Loading) -> FitReport:
+def _report(shape: Shape, weights: int, loading: Loading, projector: int = 0) -> FitReport:
     cache = kv_cache(shape, loading)
     compute = compute_buffer(shape, loading) + loading.sequences * shape.vocabulary * 4
     return {
@@ -95,7 +103,8 @@ def _report(shape: Shape, weights: int, loading: Loading) -> FitReport:
         "weights": weights,
         "kv_cache": cache,
         "compute": compute,
-        "total": weights + cache + compute,
+        "projector": projector,
+        "total": weights + cache + compute + projector,
         "available": 0,
         "largest_context": 0,
         "device": "",
@@ -111,7 +120,7 @@ def _verdict(total: int, hardware: Hardware) -> Fit:
         return "tight" if total <= gpu * 0.95 + hardware.available * _EASY else "wont_fit"
     if total <= hardware.available * _EASY:
         return "fits"
-    return "tight" if total <= hardware.available * _HARD else "wont_fit"
+    return "tight" if total <= hardware.available * HARD else "wont_fit"
 
 
 def _room(hardware: Hardware, total: int) -> tuple[int, str]:

@@ -39,14 +39,15 @@ def probe(devices: Sequence[Device] = (), held: int = 0) -> Hardware:
     """Measure now. `held`: bytes the model in memory would give back if another one took its place."""
     import psutil
 
-    memory = psutil.virtual_memory()
-    limit, used = _container_memory()
-    total, available = memory.total, memory.available
-    if 0 < limit < total:
-        total, available = limit, min(available, max(0, limit - used))
+    total, available = _main_memory()
     threads = psutil.cpu_count(logical=True) or 1
     cores = min(psutil.cpu_count(logical=False) or threads, _allowed_cores(threads))
     return Hardware(cores, threads, total, min(total, available + held), tuple(devices))
+
+
+def free_memory() -> int:
+    """Bytes of main memory that are available now."""
+    return _main_memory()[1]
 
 
 def processor_features(source: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -75,6 +76,17 @@ def _allowed_cores(threads: int) -> int:
     if len(words) == 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]):
         allowed = min(allowed, max(1, round(int(words[0]) / int(words[1]))))
     return max(1, allowed)
+
+
+def _main_memory() -> tuple[int, int]:
+    """Bytes in all, and available: of the machine, or of the container where that has less."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    limit, used = _container_memory()
+    if 0 < limit < memory.total:
+        return limit, min(memory.available, max(0, limit - used))
+    return memory.total, memory.available
 
 
 def _container_memory() -> tuple[int, int]:

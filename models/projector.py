@@ -38,9 +38,14 @@ def named_so(name: str) -> bool:
 
 def senses_of(path: Path) -> tuple[str, ...]:
     """What the model at `path` can do by its projector: vision, audio, both, or nothing."""
+    found = projector_header(path)
+    return found.senses if found else ()
+
+
+def projector_header(path: Path) -> gguf_header.Header | None:
+    """The header of the projector beside the model at `path`, None if there is none."""
     projector = projector_of(path)
-    header = _header(projector) if projector else None
-    return header.senses if header else ()
+    return _header(projector) if projector else None
 
 
 def _claim(model: Path, projector: Path) -> tuple[bool, int, int] | None:

@@ -12,6 +12,7 @@ from engine.api.messages import FitReport, ModelRow
 from models import catalogue, fit, gguf_header, projector, registry
 from models.catalogue import Entry
 from models.fit import Loading
+from models.gguf_header import Header
 from models.hardware import Hardware
 from models.registry import Installed
 from models.shape import Shape
@@ -92,7 +93,8 @@ def fit_of(model: str, hardware: Hardware, loading: Loading) -> FitReport:
     if here:
         registry.find(model)
         read = _header_of(here, strict=True)
-        return _header_fit(read, hardware, loading) if read else row(model, hardware, loading)["fit"]
+        if read:
+            return _fit(read, projector.projector_header(read.files[0]), hardware, loading)
     return row(model, hardware, loading)["fit"]
 
 
@@ -186,13 +188,14 @@ def _fill(made: ModelRow, read: gguf_header.Header, hardware: Hardware, loading:
     made["architecture"] = read.architecture
     made["context"] = read.context or made["context"]
     made["licence"] = made["licence"] or read.licence
-    made["fit"] = _header_fit(read, hardware, loading)
+    eye = projector.projector_header(read.files[0])
+    made["fit"] = _fit(read, eye, hardware, loading)
     if not known:
         made["languages"], made["kind"] = list(read.languages), read.kind
         made["tags"] = _tags(read)
     if read.base:
         made["base"] = read.base
-    made["tags"] += [tag for tag in projector.senses_of(read.files[0]) if tag not in made["tags"]]
+    made["tags"] += [tag for tag in (eye.senses if eye else ()) if tag not in made["tags"]]
 
 
 def _tags(read: gguf_header.Header) -> list[str]:
@@ -204,8 +207,9 @@ def _tags(read: gguf_header.Header) -> list[str]:
     return [tag for tag, holds in tags.items() if holds]
 
 
-def _header_fit(read: gguf_header.Header, hardware: Hardware, loading: Loading) -> FitReport:
-    return fit.estimate(read.shape, read.tensor_bytes, hardware, loading, read.context)
+def _fit(read: Header, eye: Header | None, hardware: Hardware, loading: Loading) -> FitReport:
+    more = eye.tensor_bytes if eye else 0
+    return fit.estimate(read.shape, read.tensor_bytes, hardware, loading, read.context, more)
 
 
 def _header_of(model: Installed | None, strict: bool = False) -> gguf_header.Header | None:

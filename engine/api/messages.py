@@ -50,6 +50,26 @@ class AdapterUse(TypedDict):
     scale: float
 
 
+class DocumentUse(TypedDict):
+    """A collection that a conversation's questions are answered from; `files` [] stands for all of it."""
+
+    collection: str
+    name: str
+    files: list[int]
+
+
+class DocumentAnswer(TypedDict, total=False):
+    """How an answer rests on documents, as engine.documents.ask.Answer has it; {} for other answers."""
+
+    question: str  # as it was looked for
+    refused: bool
+    strength: float
+    missing: list[str]
+    sentences: list[dict[str, Any]]  # text, start, end, citations, supported
+    citations: list[dict[str, Any]]  # number, collection, file, name, path, page, quote, start, end, chunk, boxes
+    hits: list[dict[str, Any]]  # what was found, best first
+
+
 class Sent(TypedDict, total=False):
     """What the model was given for one answer."""
 
@@ -58,6 +78,7 @@ class Sent(TypedDict, total=False):
     summary: str  # text that stands for the dropped ones, if any
     system: str
     adapters: list[AdapterUse]  # that spoke, where the conversation has any or two answers are compared
+    turns: list[dict[str, Any]]  # the very chat that was given, where it was made of documents
 
 
 class Attachment(TypedDict):
@@ -84,6 +105,7 @@ class Message(TypedDict):
     created: float  # Unix time
     stats: Stats
     sent: Sent
+    found: DocumentAnswer
     error: dict[str, Any] | None
 
 
@@ -98,6 +120,7 @@ class Chat(TypedDict):
     model: str
     sampling: dict[str, Any]
     adapters: list[AdapterUse]
+    documents: list[DocumentUse]
     leaf: int | None  # last message of the branch on show
     created: float
     updated: float
@@ -119,10 +142,13 @@ class FitReport(TypedDict):
     weights: int
     kv_cache: int
     compute: int
+    projector: int  # of images or sounds, where one lies beside the model
     total: int
     available: int
     largest_context: int  # the largest context that still fits, 0 if none
     device: str
+    draft: NotRequired[int]  # of the draft model, which only comes if it fits beside the total
+    draft_problem: NotRequired[dict[str, Any]]  # the UserError that says why it cannot guess for this model
 
 
 class ModelRow(TypedDict):

@@ -12,7 +12,8 @@ from engine.api.folders import settings_file, write_json
 
 
 def _in(section: str, default: Any, **limits: Any) -> Any:
-    """A setting: its section on the page, and `choices`, `low`, `high` or `shown=False`."""
+    """A setting: its section on the page, and `choices`, `low`, `high`, `lines`, `shown=False`, or `installed=True`:
+    the id of a model that is here, "" for none."""
     return field(default=default, metadata={"section": section, **limits})
 
 
@@ -41,6 +42,7 @@ class Settings:
 
     threads: int = _in("engine", 0, low=0, high=256)
     guess_ahead: bool = _in("engine", True)
+    draft_model: str = _in("engine", "", installed=True)
     read_drafts: bool = _in("engine", True)
     stored_conversations_gb: int = _in("engine", 2, low=0, high=1000)
     queue_limit: int = _in("engine", 64, low=1, high=10_000)

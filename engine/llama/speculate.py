@@ -18,6 +18,8 @@ FORGET = 0.96  # what a guess was worth long ago counts less
 # How often the next token is guessed right when so many tokens agreed before it: for quotations and code.
 ODDS = ((2, 0.45), (3, 0.6), (4, 0.68), (6, 0.78), (11, 0.87), (23, 0.93), (LONGEST, 0.96))
 TRUST = 5.0  # so many observations weigh as much as ODDS
+DRAFT_ODDS = 0.87  # the same of a draft model that nobody knows yet
+SPENT = 0.25  # of the time an answer took so far a draft may spend on reading what it guesses from
 
 
 class Lookup:
@@ -149,18 +151,25 @@ class Worth:
     Where a guess costs nothing to make it is made at every step, so `saw` learns from plain steps too.
     """
 
-    def __init__(self, costs: Costs | None = None, matched: bool = True) -> None:
+    def __init__(self, costs: Costs | None = None, matched: bool = True, odds: float | None = None) -> None:
         """`costs` should be the context's own, so that what one request learnt serves the next.
 
-        `matched`: guesses stand behind tokens that agreed, and are the surer the longer that goes on.
+        `matched`: guesses stand behind tokens that agreed, and are the surer the longer that goes on. `odds`: how
+        often a guess is right to begin with, instead of ODDS.
         """
         self.costs = costs or Costs()
         self.price = 0.0  # seconds that a guess takes to make
         self._matched = matched
-        self._right = [odds * TRUST for _, odds in ODDS]
+        self._right = [TRUST * (usual if odds is None else odds) for _, usual in ODDS]
         self._seen = [TRUST] * len(ODDS)
         self._sure = LONGEST // 4  # of the last `size`
         self._rest = 0  # plain steps since the last guess
+
+    @property
+    def odds(self) -> float:
+        """How often the next guess is right."""
+        bucket = _bucket(self._sure)
+        return self._right[bucket] / self._seen[bucket]
 
     def size(self, sure: int = LONGEST // 4, beside: int = 0) -> int:
         """How many tokens to guess now, 0 for none.
@@ -224,10 +233,17 @@ def _bucket(sure: int) -> int:
 class Draft(Protocol):
     """Someone whose guesses take time: engine.llama.draft.Drafting."""
 
-    price: float  # seconds a guess, lately
+    odds: float  # how often it was right, lately; kept from one request to the next
+
+    @property
+    def price(self) -> float:
+        """Seconds a guess, lately."""
 
     def extend(self, tokens: list[int]) -> None:
         """These tokens came."""
+
+    def ready(self, patience: float) -> bool:
+        """Whether it has read what it guesses from. It reads a portion if all of it takes at most so many seconds."""
 
     def propose(self, most: int) -> list[int]:
         """At most so many tokens that may come next."""
@@ -236,7 +252,8 @@ class Draft(Protocol):
 class Ahead:
     """One request's guesses, weighed: `propose` before each step, `took` after it.
 
-    A draft is asked where the text itself gives no guess that pays.
+    A draft is asked where the text itself gives no guess that pays, and only for who writes alone: several share a
+    pass already, and a draft would serve them one after another.
     """
 
     def __init__(self, costs: Costs, tokens: list[int], draft: Draft | None = None) -> None:
@@ -244,19 +261,22 @@ class Ahead:
         self.lookup = Lookup(tokens)
         self.worth = Worth(costs)
         self._draft = draft if draft and min(tokens, default=0) >= 0 else None
-        self._draft_worth = Worth(costs, matched=False)
-        self._proposed, self._drafted = 0, False
+        # Half of what earlier requests taught: another text may be easier.
+        odds = (self._draft.odds + DRAFT_ODDS) / 2 if self._draft else None
+        self._draft_worth = Worth(costs, matched=False, odds=odds)
+        self._proposed = self._asked = 0  # in this step: tokens guessed, and tokens the draft was asked for
+        self._written = 0
         if self._draft:
+            self._draft_worth.price = HOPE * self._draft.price
             self._draft.extend(tokens)
 
     def propose(self, room: int, beside: int = 0) -> list[int]:
         """At most `room` tokens to check in the next pass behind the last token, [] for a plain step."""
         size = min(room, self.worth.size(self.lookup.sure, beside))
         guess = self.lookup.propose(size)
-        self._drafted = self._draft is not None and not guess and room > 0
-        if self._draft and self._drafted:
-            guess = self._draft.propose(min(room, self._draft_worth.size(beside=beside)))
-            self._draft_worth.price = self._draft.price
+        self._asked = 0
+        if self._draft and not guess and not beside:
+            guess = self._by_draft(self._draft, room)
         self._proposed = len(guess)
         return guess
 
@@ -265,16 +285,26 @@ class Ahead:
         for token in tokens:
             self.worth.saw(self.lookup.sure, token == self.lookup.next)
             self.lookup.extend([token])
+        self._written += len(tokens)
         if self._draft:
             self._draft.extend(tokens)
-        if self._drafted and self._proposed:
-            self._draft_worth.judge(self._proposed, len(tokens) - 1)
+        if self._draft and self._asked:  # where it was not certain it took its time as well: that was no guess
+            self._draft_worth.judge(self._asked, len(tokens) - 1)
+            self._draft.odds = self._draft_worth.odds
         self._proposed = 0
 
     def took(self, tokens: list[int], seconds: float, beside: int = 0) -> None:
         """`came`, and the step took `seconds`: the pass alone, without making the guesses."""
-        proposed, drafted = self._proposed, self._drafted
+        proposed = self._proposed
         self.came(tokens)
-        self.worth.step(0 if drafted else proposed, 0.0)
-        self._draft_worth.step(proposed if drafted else 0, 0.0)
+        self.worth.step(0 if self._asked else proposed, 0.0)
+        self._draft_worth.step(self._asked, 0.0)
         self.worth.costs.took(1 + proposed + beside, seconds)
+
+    def _by_draft(self, draft: Draft, room: int) -> list[int]:
+        size = min(room, self._draft_worth.size())
+        if size <= 0 or not draft.ready(SPENT * self._written * self.worth.costs.seconds(1)):
+            return []
+        self._asked, guess = size, draft.propose(size)
+        self._draft_worth.price = draft.price
+        return guess

@@ -57,6 +57,7 @@ def _fit(remote: Remote, model: RemoteModel) -> FitReport:
         "weights": 0,
         "kv_cache": 0,
         "compute": 0,
+        "projector": 0,
         "total": 0,
         "available": 0,
         "largest_context": 0,

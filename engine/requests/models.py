@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.messages import FitReport
+from engine.chosen_draft import with_draft
 from engine.core import Call, Core
 from engine.loading import memory_of, using
 from engine.machine import hardware
@@ -39,18 +40,24 @@ def fit(
     flash_attention: str = "",
     extend_context: bool | None = None,
     parallel: int = 0,
+    draft_model: str | None = None,
 ) -> FitReport:
-    """Whether a model fits here; as the settings say, but for what is given. Raises UserError bad_setting."""
+    """Whether a model fits here, and its draft beside it; as the settings say, but for what is given.
+
+    Raises UserError bad_setting.
+    """
     from models.rows import fit_of
 
     asked = {"context_size": context, "kv_type": kv_type, "flash_attention": flash_attention, "parallel": parallel}
     given = {name: value for name, value in asked.items() if value}
     if extend_context is not None:
         given["extend_context"] = extend_context
+    if draft_model is not None:
+        given["draft_model"] = draft_model
     chosen = core.settings.with_values(given)
     if is_remote(model):
         return remote_row(model)["fit"]
-    return fit_of(model, hardware(core), memory_of(chosen))
+    return with_draft(fit_of(model, hardware(core), memory_of(chosen)), chosen, model)
 
 
 def pull(core: Core, call: Call, model: str) -> dict[str, Any]:
@@ -90,7 +97,7 @@ def remove(core: Core, call: Call, model: str) -> dict[str, Any]:
     if is_remote(model):
         remove_model(core, call, model)
         return {}
-    core.residents.unload(model)
+    core.residents.release(model)
     forget(model)
     core.broadcast("models")
     return {}

@@ -56,7 +56,7 @@ def worker() -> Iterator[Resident]:
 
 def table(path: Path) -> Residents:
     """Models by any name, all of them in this file."""
-    return Residents(lambda model: Wanted(path, SETTINGS, Serving()), lambda model, freed: 0, lambda model, size: None)
+    return Residents(lambda model: Wanted(path, SETTINGS, Serving()), lambda *asked: 0, lambda model, size: None)
 
 
 def asking(prompt: str, sampling: Sampling, tokens: int = 0, stop: tuple[str, ...] = ()) -> Generation:
@@ -384,7 +384,7 @@ def test_the_least_recently_used_model_makes_room(tmp_path: Path) -> None:
     changed: list[str] = []
     residents = Residents(
         lambda model: Wanted(smollm2(), SETTINGS, Serving()),
-        lambda model, freed: 0,
+        lambda *asked: 0,
         lambda model, size: changed.append(model),
     )
     residents.follow(Settings(models_at_once=2))

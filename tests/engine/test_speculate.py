@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.llama.speculate import LONGEST, REST, SIZES, Ahead, Costs, Lookup, Worth
+from engine.llama.speculate import DRAFT_ODDS, LONGEST, REST, SIZES, SPENT, Ahead, Costs, Lookup, Worth
 
 TEXT = list(range(100, 160))
 
@@ -236,9 +236,13 @@ class Oracle:
 
     def __init__(self, answer: list[int], right: bool) -> None:
         self.answer, self.right, self.came, self.guesses = answer, right, 0, 0
+        self.odds = DRAFT_ODDS
 
     def extend(self, tokens: list[int]) -> None:
         self.came += len(tokens)
+
+    def ready(self, patience: float) -> bool:
+        return True
 
     def propose(self, most: int) -> list[int]:
         guess = self.answer[self.came : self.came + most]
@@ -266,6 +270,58 @@ def test_a_draft_that_takes_longer_than_the_model_is_not_asked_long() -> None:
     oracle.price = 0.05
     told.write(Ahead(Costs(), [], oracle))
     assert 0 < oracle.guesses < 30
+
+
+def test_a_draft_that_is_never_certain_is_given_up() -> None:
+    class Unsure(Oracle):
+        """Takes its time and says nothing."""
+
+        def propose(self, most: int) -> list[int]:
+            self.guesses += 1
+            return []
+
+    unsure = Unsure(list(range(1000, 1200)), True)
+    Told(unsure.answer).write(Ahead(Costs(), [], unsure))
+    assert 0 < unsure.guesses < 20
+    assert unsure.odds < DRAFT_ODDS / 2
+
+
+def test_a_draft_reads_only_what_an_answer_has_time_for() -> None:
+    class Slow(Oracle):
+        """Has a long prompt to read."""
+
+        def __init__(self, answer: list[int]) -> None:
+            super().__init__(answer, True)
+            self.patience: list[float] = []
+
+        def ready(self, patience: float) -> bool:
+            self.patience.append(patience)
+            return False
+
+    slow = Slow(list(range(1000, 1100)))
+    Told(slow.answer).write(Ahead(Costs(), [], slow))
+    assert slow.guesses == 0
+    assert slow.patience == sorted(slow.patience)
+    assert slow.patience[-1] == pytest.approx(SPENT * (len(slow.answer) - 2) * slow_processor(1), rel=0.1)
+
+
+def test_who_writes_among_others_gets_no_draft() -> None:
+    oracle = Oracle(list(range(1000, 1100)), True)
+    ahead = Ahead(Costs(), [], oracle)
+    for token in oracle.answer[:20]:
+        assert ahead.propose(50, beside=1) == []
+        ahead.took([token], 0.02, beside=1)
+    assert oracle.guesses == 0
+
+
+def test_what_a_draft_was_worth_is_kept_for_the_next_request() -> None:
+    oracle, costs = Oracle(list(range(1000, 1200)), False), Costs()
+    Told(oracle.answer).write(Ahead(costs, [], oracle))
+    first = oracle.guesses
+    assert oracle.odds < 0.8 * DRAFT_ODDS
+    oracle.came = 0
+    Told(oracle.answer).write(Ahead(costs, [], oracle))
+    assert oracle.guesses - first < first
 
 
 def test_media_in_the_prompt_need_no_draft() -> None:
