@@ -12,6 +12,7 @@ from engine.api.messages import JobRow
 from engine.api.settings import Settings, load_settings, save_settings
 from engine.attachments import forget_unused
 from engine.chats import Chats
+from engine.documents.library import Library
 from engine.prefix_store import PrefixStore
 from engine.runner import Runner
 from engine.store import Store
@@ -39,6 +40,8 @@ class Core:
         self.residents = residents_of(self)
         self.runner = Runner(self.store, self.broadcast)
         self.runner.ended.append(self._job_ended)
+        self.documents = Library(self.runner, self.broadcast)
+        self.listen(self.documents.heard)
 
     def listen(self, send: Send) -> None:
         """Have every broadcast sent to `send` too."""
@@ -59,6 +62,12 @@ class Core:
             resident.scheduler.slots.forget(chat)
         self.conversations.forget(chat)
 
+    def forget_read(self) -> None:
+        """Nothing of what models have read stays in caches that outlive it: documents were deleted."""
+        for row in self.store.rows("SELECT id FROM chats"):
+            self.forget_conversation(row["id"])
+        self.conversations.clear()
+
     def change_settings(self, values: dict[str, Any]) -> dict[str, Any]:
         """Check, store and announce new settings. Raises UserError."""
         with self._settings_lock:
@@ -72,7 +81,7 @@ class Core:
         return asdict(self.settings)
 
     def _job_ended(self, row: JobRow) -> None:
-        if row["state"] == "done":
+        if row["state"] == "done" and row["kind"] != "index":
             self.broadcast("models")
 
     def close(self) -> None:
@@ -80,6 +89,7 @@ class Core:
         for close in self.at_close:
             close()
         self.runner.close()
+        self.documents.close()
         self.residents.close()
         self.store.close()
 

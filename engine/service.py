@@ -15,7 +15,7 @@ from typing import Any
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
 from engine.core import Call, Core
-from engine.requests import chat, chats, engine, inference, jobs, models, remotes, server
+from engine.requests import chat, chats, documents, documents_read, engine, inference, jobs, models, remotes, server
 from engine.store import database_error
 
 Handler = Callable[..., Any]
@@ -78,6 +78,20 @@ REQUESTS: dict[str, Request] = {
     "server.key": Request(server.key),
     "server.stop": Request(server.stop, slow=True),
     "server.status": Request(server.status),
+    "docs.collections": Request(documents.list_collections, slow=True),
+    "docs.create": Request(documents.create, slow=True),
+    "docs.update": Request(documents.update, slow=True),
+    "docs.remove": Request(documents.remove, slow=True),
+    "docs.add": Request(documents.add, slow=True),
+    "docs.sync": Request(documents.sync, slow=True),
+    "docs.import_corpus": Request(documents.import_corpus, slow=True),
+    "docs.files": Request(documents.files, slow=True),
+    "docs.retry": Request(documents.retry, slow=True),
+    "docs.delete": Request(documents.delete, slow=True),
+    "docs.prove_deleted": Request(documents.prove, slow=True),
+    "docs.text": Request(documents.text, slow=True),
+    "docs.page": Request(documents.page, slow=True),
+    "docs.read": Request(documents_read.read, slow=True),
     "jobs.list": Request(jobs.list_jobs),
     "jobs.pause": Request(jobs.pause),
     "jobs.resume": Request(jobs.resume),

@@ -81,6 +81,17 @@ class Store:
         with self._lock:
             self.db.execute(sql, values)
 
+    def fold(self, share: float = 0.2) -> bool:
+        """Write the log into the file and empty it; give free pages back if they are more than this share.
+
+        secure_delete has overwritten what they held. False if another process was reading all the while.
+        """
+        with self._lock:
+            free, pages = (self.db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+            if free > pages * share:
+                self.db.execute("VACUUM")
+            return bool(self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
         with self._lock:

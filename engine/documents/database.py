@@ -74,11 +74,18 @@ def m004_questions(db: Database) -> None:
     db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('questions', ?)", [QUESTIONS_FROM - 1])
 
 
+def m005_left_out(db: Database) -> None:
+    """Files deleted from a collection whose folder is still watched, by the hash of their path: not even that stays."""
+    db.execute("""
+        CREATE TABLE left_out (
+            collection INTEGER NOT NULL, path_sha256 TEXT NOT NULL, PRIMARY KEY (collection, path_sha256))""")
+
+
 class DocumentStore(Store):
     """The store of documents. The engine owns the file; a job says `owner=False` and never moves it aside."""
 
     history = "documents"
-    steps = (m001_collections, m002_files, m003_chunks, m004_questions)
+    steps = (m001_collections, m002_files, m003_chunks, m004_questions, m005_left_out)
 
     def __init__(self, file: Path | None = None, *, owner: bool = True) -> None:
         super().__init__(file or documents_file(), owner=owner)
@@ -106,17 +113,6 @@ class DocumentStore(Store):
                 if self.db.conn.in_transaction:
                     self.db.execute("ROLLBACK")
                 raise
-
-    def fold(self, share: float = 0.2) -> bool:
-        """Write the log into the file and empty it; give free pages back if they are more than this share.
-
-        secure_delete has overwritten what they held. False if another process was reading all the while.
-        """
-        with self._lock:
-            free, pages = (self.db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
-            if free > pages * share:
-                self.db.execute("VACUUM")
-            return bool(self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
 
 
 def fts_table(number: int) -> str:

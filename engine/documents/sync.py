@@ -17,7 +17,7 @@ from typing import Any
 
 from engine.api.errors import UserError
 from engine.documents.database import DocumentStore
-from engine.documents.deleting import delete_files
+from engine.documents.deleting import delete_files, path_hash
 
 CORPUS = "corpus:"  # the path of a document that is no file on a disk: its text came with `import-corpus`
 LEFT_OUT = frozenset({"node_modules", "__pycache__", "Thumbs.db", "desktop.ini", "$RECYCLE.BIN"})
@@ -71,6 +71,7 @@ def add_paths(store: DocumentStore, number: int, paths: Iterable[str]) -> int:
     for text in paths:
         path = _real(text)
         with store.transaction() as db:
+            db.execute("DELETE FROM left_out WHERE collection = ? AND path_sha256 = ?", (number, path_hash(str(path))))
             if path.is_dir():
                 db.execute(
                     "INSERT INTO folders (collection, path, watched) VALUES (?, ?, 1)"
@@ -112,7 +113,8 @@ def difference(store: DocumentStore, number: int, seen: Scan, *, new_only: bool 
     """What of a scan is not in the database as it is on the disk. Nothing is read yet."""
     sql = "SELECT id, folder, path, bytes, mtime_ns, sha256, state FROM files WHERE collection = ?"
     known = {row["path"]: row for row in store.rows(sql, number) if not row["path"].startswith(CORPUS)}
-    new = [one for path, one in seen.files.items() if path not in known]
+    left_out = {row["path_sha256"] for row in store.rows("SELECT * FROM left_out WHERE collection = ?", number)}
+    new = [one for path, one in seen.files.items() if path not in known and not _among(path, left_out)]
     if new_only:
         return Difference(new, [], [])
     pairs = ((known[path], one) for path, one in seen.files.items() if path in known)
@@ -242,6 +244,10 @@ def _writable_name(path: str) -> bool:
 def _count(store: DocumentStore, number: int) -> int:
     row = store.row("SELECT COUNT(*) AS files FROM files WHERE collection = ?", number)
     return int(row["files"]) if row else 0
+
+
+def _among(path: str, left_out: set[str]) -> bool:
+    return bool(left_out) and path_hash(path) in left_out
 
 
 def _real(text: str) -> Path:

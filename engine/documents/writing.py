@@ -141,19 +141,24 @@ def document_of(store: DocumentStore, file: int) -> Document | None:
 
 def put_text(db: Database, file: int, document: Document) -> None:
     """Store what was read of a file, inside the caller's transaction."""
-    blocks = [[b.kind, b.level, b.page, b.start, b.end, boxes_json(b.boxes)] for b in document.blocks]
+    blocks = [[b.kind, b.level, b.page, b.start, b.end, _packed(b.boxes)] for b in document.blocks]
     packed = json.dumps(blocks, separators=(",", ":"))
     db.execute("INSERT OR REPLACE INTO texts (file, text, blocks) VALUES (?, ?, ?)", (file, document.text, packed))
 
 
-def boxes_json(boxes: Sequence[Box]) -> list[list[float]]:
-    """Boxes as chunks and texts keep them: [page, left, top, right, bottom]."""
-    return [[b.page, *(round(v, 1) for v in (b.left, b.top, b.right, b.bottom))] for b in boxes]
+def boxes_json(boxes: Sequence[Box]) -> str:
+    """Boxes as a row of `chunks` keeps them: [{"page", "left", "top", "right", "bottom"}]."""
+    names = ("page", "left", "top", "right", "bottom")
+    return json.dumps([dict(zip(names, row, strict=True)) for row in _packed(boxes)], separators=(",", ":"))
 
 
 def boxes_of(stored: str) -> tuple[Box, ...]:
     """The boxes of a row of `chunks`."""
-    return _boxes(json.loads(stored))
+    return tuple(Box(**box) for box in json.loads(stored))
+
+
+def _packed(boxes: Sequence[Box]) -> list[list[float]]:
+    return [[b.page, *(round(v, 1) for v in (b.left, b.top, b.right, b.bottom))] for b in boxes]
 
 
 def _boxes(rows: list[list[float]]) -> tuple[Box, ...]:
@@ -180,7 +185,6 @@ def _write(db: Database, number: int, one: Written) -> bool:
 
 
 def _insert(db: Database, number: int, file: int, chunk: Chunk) -> int:
-    boxes = json.dumps(boxes_json(chunk.boxes), separators=(",", ":"))
-    place = (chunk.page, chunk.start, chunk.end, chunk.tokens, boxes, chunk.language)
+    place = (chunk.page, chunk.start, chunk.end, chunk.tokens, boxes_json(chunk.boxes), chunk.language)
     values = (number, file, chunk.number, chunk.heading, chunk.text, *place)
     return int(db.execute(_INSERT, values).lastrowid or 0)
