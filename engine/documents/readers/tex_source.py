@@ -84,8 +84,7 @@ def _text(source: str) -> Iterator[Block]:
 def _plain(source: str) -> str:
     text = ARGUMENT.sub(" ", CITE.sub(r"[\1]", source))
     text = (
-        AROUND.sub(" ", text)
-        .replace("~", " ")
+        THIN.sub(" ", AROUND.sub(" ", text))
         .replace("---", "—")
         .replace("--", "–")
         .replace("``", "“")
