@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
-from engine.api.messages import AdapterUse, Message, MessageState, Stats
+from engine.api.messages import AdapterUse, DocumentAnswer, Message, MessageState, Stats
 from engine.api.sampling import Sampling
 from engine.attachments import media_of, with_parts
 from engine.chats import index_message
@@ -52,6 +52,8 @@ class Answer:
         began = row["sent"].get("adapters") if row["text"] else None
         self.adapters = adapters if adapters is not None else chat["adapters"] if began is None else began
         self._told = bool(self.adapters) or began is not None or adapters is not None  # in the record of what was sent
+        self.documents = [] if row["text"] else chat["documents"]  # an answer that goes on only goes on
+        self._checked: tuple[str, DocumentAnswer] | None = None  # the text after its check, and what it rests on
         self.splitter = ThinkSplitter()
         self._unsent = ["", ""]  # text, thinking
         self._unstored = ["", ""]
@@ -85,7 +87,9 @@ class Answer:
         self._take(*self.splitter.feed(piece))
 
     def _ask(self, model: str) -> Stats:
-        if is_remote(model):
+        if self.documents:
+            stats = self._write_from_documents(model)
+        elif is_remote(model):
             stats = self._write_elsewhere(model)
         else:
             with using(self.core, self.call, model) as resident:
@@ -93,6 +97,15 @@ class Answer:
         if self._thought:
             stats["thinking_s"] = self._thought[1] - self._thought[0]
         return stats
+
+    def _write_from_documents(self, model: str) -> Stats:
+        from engine.documents.in_chat import answer
+
+        self._keep_sent()
+        done = answer(self, model)
+        self._checked = done.text, done.found
+        self._keep_sent(done.sent)
+        return done.stats
 
     def _write_elsewhere(self, model: str) -> Stats:
         from engine.remotes.answering import answer_remotely
@@ -102,8 +115,10 @@ class Answer:
         turns, begun = with_parts(self.plan.turns()), self.row["text"]
         return answer_remotely(model, turns, begun, self.sampling, self._take, self.call.cancelled)
 
-    def _keep_sent(self) -> None:
+    def _keep_sent(self, turns: list[dict[str, Any]] | None = None) -> None:
         sent = self.plan.sent()
+        if turns is not None:
+            sent["turns"] = turns
         if self._told:
             sent["adapters"] = self.adapters
         self.core.store.run("UPDATE messages SET sent = ? WHERE id = ?", json.dumps(sent), self.row["id"])
@@ -176,6 +191,11 @@ class Answer:
         self._emit()
         with self.core.store.transaction() as db:
             self._store()
+            if self._checked:
+                text, found = self._checked
+                db.execute(
+                    "UPDATE messages SET text = ?, found = ? WHERE id = ?", (text, json.dumps(found), self.row["id"])
+                )
             db.execute(
                 "UPDATE messages SET state = ?, stats = ?, error = ? WHERE id = ?",
                 (state, json.dumps(stats), json.dumps(error) if error else None, self.row["id"]),

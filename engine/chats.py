@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.db import Table
 
-_CHANGEABLE = ("title", "folder", "pinned", "system", "model", "sampling", "adapters")
-_JSON = ("sampling", "adapters")
+_CHANGEABLE = ("title", "folder", "pinned", "system", "model", "sampling", "adapters", "documents")
+_JSON = ("sampling", "adapters", "documents")
 
 
 class Chats:
@@ -48,7 +48,8 @@ class Chats:
         """A new, empty conversation."""
         now = time.time()
         identity = uuid.uuid4().hex
-        fresh = {"title": "", "folder": "", "pinned": False, "system": "", "model": "", "sampling": {}, "adapters": []}
+        fresh: dict[str, Any] = {"title": "", "folder": "", "pinned": False, "system": "", "model": "", "sampling": {}}
+        fresh |= {"adapters": [], "documents": []}
         row = fresh | values | {"id": identity, "leaf": None, "created": now, "updated": now, "deleted": None}
         with self.store.transaction() as db:
             cast("Table", db["chats"]).insert(row | {name: json.dumps(row[name]) for name in _JSON})
@@ -63,7 +64,7 @@ class Chats:
         return _chat(row)
 
     def update(self, chat: str, values: dict[str, Any]) -> Chat:
-        """Change title, folder, pinned, system, model, sampling or adapters."""
+        """Change title, folder, pinned, system, model, sampling, adapters or documents."""
         self.get(chat)
         changed = {name: values[name] for name in _CHANGEABLE if name in values}
         changed |= {name: json.dumps(changed[name]) for name in _JSON if name in changed}
@@ -204,5 +205,5 @@ def _chat(row: dict[str, Any]) -> Chat:
 
 def _message(row: dict[str, Any]) -> Message:
     values = {name: row[name] for name in Message.__annotations__}
-    decoded = {name: json.loads(row[name]) for name in ("stats", "sent", "media")}
+    decoded = {name: json.loads(row[name]) for name in ("stats", "sent", "media", "found")}
     return cast(Message, values | decoded | {"error": json.loads(row["error"]) if row["error"] else None})

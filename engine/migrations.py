@@ -52,7 +52,13 @@ def m005_media(db: Database) -> None:
     db.execute("ALTER TABLE messages ADD COLUMN media TEXT NOT NULL DEFAULT '[]'")
 
 
-STEPS = (m001_chats, m002_search, m003_jobs, m004_adapters, m005_media)
+def m006_documents(db: Database) -> None:
+    """The documents a conversation is answered from, a JSON list of DocumentUse, and how an answer rests on them."""
+    db.execute("ALTER TABLE chats ADD COLUMN documents TEXT NOT NULL DEFAULT '[]'")
+    db.execute("ALTER TABLE messages ADD COLUMN found TEXT NOT NULL DEFAULT '{}'")
+
+
+STEPS = (m001_chats, m002_search, m003_jobs, m004_adapters, m005_media, m006_documents)
 
 
 def migrate(db: Database, history: str = "deskside", steps: Sequence[Callable[[Database], None]] = STEPS) -> None:

@@ -124,12 +124,13 @@ def sent(core: Core, call: Call, message: int) -> dict[str, Any]:
     messages = {m["id"]: m for m in core.chats.tree(row["chat"])["messages"]}
     plan = start_plan(record["system"], [messages[i] for i in record["messages"] if i in messages])
     plan.summary = record.get("summary", "")
-    if is_remote(row["model"]):
+    turns = record.get("turns", plan.turns())
+    if is_remote(row["model"]) or not turns:
         from engine.remotes.answering import as_sent
 
-        return {"prompt": as_sent([*plan.turns()]), "sent": record}
+        return {"prompt": as_sent([*turns]), "sent": record}
     with using(core, call, row["model"]) as resident:
-        return {"prompt": prompt_of(resident, plan.turns()), "sent": record}
+        return {"prompt": prompt_of(resident, turns), "sent": record}
 
 
 def count(core: Core, call: Call, chat: str, text: str = "") -> dict[str, Any]:
@@ -184,12 +185,16 @@ def _choose_model(core: Core, chat: str, model: str) -> str:
     from models.registry import find
 
     row = core.chats.get(chat)
-    chosen = model or row["model"] or core.settings.default_model
-    chosen = chosen or _any_model(core)
+    chosen = model or row["model"] or usual_model(core)
     find_remote(chosen) if is_remote(chosen) else find(chosen)
     if chosen != row["model"]:
         announce(core, core.chats.update(chat, {"model": chosen, "sampling": row["sampling"] or _recommended(chosen)}))
     return chosen
+
+
+def usual_model(core: Core) -> str:
+    """The model of the settings, else any that is installed. Raises UserError no_model_installed."""
+    return core.settings.default_model or _any_model(core)
 
 
 def _recommended(model: str) -> dict[str, Any]:

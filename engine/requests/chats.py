@@ -9,6 +9,7 @@ from engine.api.messages import Chat, ChatTree
 from engine.api.sampling import Sampling
 from engine.chosen_adapters import checked
 from engine.core import Call, Core
+from engine.documents.in_chat import chosen_documents
 from engine.search import search
 
 
@@ -26,11 +27,13 @@ def create(
     folder: str = "",
     sampling: dict[str, Any] | None = None,
     adapters: list[dict[str, Any]] | None = None,
+    documents: list[dict[str, Any]] | None = None,
 ) -> Chat:
     """A new conversation; without a system prompt of its own it takes the one of the settings."""
     Sampling.from_json(sampling or {})
     values: dict[str, Any] = {"title": title, "model": model, "folder": folder, "sampling": sampling or {}}
     values["adapters"] = checked(adapters or [])
+    values["documents"] = chosen_documents(core, documents or [])
     values["system"] = core.settings.default_system if system is None else system
     return announce(core, core.chats.create(values))
 
@@ -51,6 +54,7 @@ def update(
     model: str | None = None,
     sampling: dict[str, Any] | None = None,
     adapters: list[dict[str, Any]] | None = None,
+    documents: list[dict[str, Any]] | None = None,
 ) -> Chat:
     """Change what is given, leave the rest."""
     Sampling.from_json(sampling or {})
@@ -62,6 +66,7 @@ def update(
         "model": model,
         "sampling": sampling,
         "adapters": None if adapters is None else checked(adapters),
+        "documents": None if documents is None else chosen_documents(core, documents),
     }
     return announce(core, core.chats.update(chat, {k: v for k, v in values.items() if v is not None}))
 
