@@ -16,12 +16,21 @@ def limit_this_process(seconds: float, memory: int) -> None:
         return
     import resource
 
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    processor_s = used.ru_utime + used.ru_stime + seconds * (os.cpu_count() or 1) + 1
-    _lower(resource.RLIMIT_CPU, math.ceil(processor_s))
+    limit_time(seconds)
     _lower(resource.RLIMIT_CORE, 0)
     if sys.platform == "linux":
         _lower(resource.RLIMIT_AS, _addresses() + memory + ADDRESSES_BESIDE)
+
+
+def limit_time(seconds: float) -> None:
+    """Processor time from now on. Nothing on Windows."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    processor_s = used.ru_utime + used.ru_stime + seconds * (os.cpu_count() or 1) + 1
+    _lower(resource.RLIMIT_CPU, math.ceil(processor_s))
 
 
 def _lower(kind: int, wanted: int) -> None:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from engine.api.errors import UserError
 from engine.documents.block import Block, Limits
-from engine.documents.child_limits import limit_this_process
+from engine.documents.child_limits import limit_this_process, limit_time
 from engine.documents.formats import READERS, reader_for
 from engine.documents.page_picture import drawn
 from engine.documents.read_wire import packed
@@ -86,6 +86,7 @@ def _read(path: Path, limits: Limits, package: str, send: Send) -> dict[str, Any
         size += len(block.text)
         if size > BATCH_CHARACTERS or time.monotonic() - sent > BATCH_S:
             send({"blocks": batch, "page": block.page})
+            limit_time(limits.seconds)
             batch, size, sent = [], 0, time.monotonic()
     send({"blocks": batch})
     return {"title": str(blocks.said.get("title", "")), "notes": [str(note) for note in blocks.said.get("notes", ())]}

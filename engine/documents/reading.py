@@ -28,6 +28,7 @@ from engine.documents.refusals import unreadable
 
 LOOK_S = 0.05  # between two looks at cancelling and time
 WEIGH_S = 0.25  # between two looks at memory
+PAGE_S = 30  # a page that was read gives so many seconds more: scans take some each, and may have hundreds
 FILES_A_PROCESS = 500
 RESTING_BYTES = 700 << 20  # a process that holds more than this after a file is not used for the next
 BUSY = {"OMP_NUM_THREADS": "2", "MALLOC_ARENA_MAX": "2", "PYTHONUTF8": "1"}
@@ -149,12 +150,16 @@ class _Child:
         """What it answers, for as long as time and memory allow. Raises UserError, Cancelled."""
         until = time.monotonic() + limits.seconds
         weigh_at = time.monotonic() + WEIGH_S
+        page = 0
         while True:
             with contextlib.suppress(queue.Empty):
                 line = self._lines.get(timeout=LOOK_S)
                 if not line:
                     raise self._death(path, limits)
-                yield json.loads(line)
+                message = json.loads(line)
+                until += max(0, message.get("page", 0) - page) * PAGE_S
+                page = max(page, message.get("page", 0))
+                yield message
             now = time.monotonic()
             if cancelled and cancelled.is_set():
                 raise Cancelled

@@ -10,8 +10,9 @@ from typing import Any
 
 from engine.documents.pdf.segment import Segment
 
-GAP = 1.3  # of the font's height: wider ones part the cells of a table, or columns
+GAP = 1.0  # of the font's height: wider ones part the cells of a table, or columns
 BREAK = re.compile(r"\r\n|\r|\n|\ufffe|\x02")
+LEADERS = re.compile(r"(?: ?[.·]){5,} ?")  # between a title and its page
 HYPHENS = "\ufffe\x02"  # how pdfium tells of a word that goes on in the next line
 Place = tuple[float, float, float, float]
 
@@ -57,7 +58,7 @@ class PageText:
         if not text.strip():
             return
         start = begin + len(text) - len(text.lstrip())
-        size, bold = self._font(start)
+        size, bold = self._font(start, begin + len(text.rstrip()) - 1)
         places = self._rectangles(begin, end)
         if not places:
             return
@@ -101,15 +102,17 @@ class PageText:
             return None
         return self._turn.place(left.value, top.value, right.value, bottom.value)
 
-    def _font(self, index: int) -> tuple[float, bool]:
-        """(height in points, whether it is bold) of the character there."""
+    def _font(self, first: int, last: int) -> tuple[float, bool]:
+        """(height in points, whether it is bold from its first to its last character) of a line."""
         box = self._pdfium.FS_RECTF()
         size = 0.0
-        if self._pdfium.FPDFText_GetLooseCharBox(self._text, index, box):
+        if self._pdfium.FPDFText_GetLooseCharBox(self._text, first, box):
             place = self._turn.place(box.left, box.top, box.right, box.bottom)
             size = place[3] - place[1]
-        weight = self._pdfium.FPDFText_GetFontWeight(self._text, index)
-        return size or 10.0, weight >= 600 or "bold" in self._font_name(index).lower()
+        return size or 10.0, self._is_bold(first) and self._is_bold(last)
+
+    def _is_bold(self, index: int) -> bool:
+        return self._pdfium.FPDFText_GetFontWeight(self._text, index) >= 600 or "bold" in self._font_name(index).lower()
 
     def _font_name(self, index: int) -> str:
         name = ctypes.create_string_buffer(128)
@@ -171,4 +174,4 @@ def _around(places: list[Place]) -> Place:
 
 
 def _clean(text: str) -> str:
-    return " ".join(text.replace("\xad", "").replace("\0", "").split())
+    return LEADERS.sub(" … ", " ".join(text.replace("\xad", "").replace("\0", "").split()))

@@ -11,10 +11,11 @@ from engine.documents.pdf.line_joining import is_cjk, joined
 from engine.documents.pdf.page_tables import table_at, table_rows, table_text
 from engine.documents.pdf.segment import Row, Segment
 
+BULLETS = "•‣◦▪●○■□·–—*-"
 MARK = re.compile(
-    r"(?:[•‣◦▪●○■□·–—*-]|\(?\d{1,3}[.)、]|\(?[a-zA-Z][.)]|[①-⑳]|[（(][一二三四五六七八九十\d]+[）)])\s*(?=\S|$)"
+    rf"(?:[{BULLETS}]\s|\.\d{{1,2}}\s|[•‣◦▪●○■□]|\(?\d{{1,2}}[.)、](?!\d)|\(?[a-zA-Z][.)]\s|[①-⑳]|[（(](?:[一二三四五六七八九十]{{1,3}}|\d{{1,2}})[）)])\s*\S"
 )
-MARK_ALONE = re.compile(r"(?:[•‣◦▪●○■□·–—*-]|\(?\d{1,3}[.)、]|\(?[a-zA-Z][.)])$")
+MARK_ALONE = re.compile(rf"(?:[{BULLETS}]|\.\d{{1,2}}|\(?\d{{1,3}}[.)、]|\(?[a-zA-Z][.)])$")
 NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){1,4})\.?\s+\S")
 CHINESE_PART = re.compile(r"第[一二三四五六七八九十百零\d]{1,5}([篇编部章节])")
 CAPTION = re.compile(r"(?:Figure|Fig\.|Table|Chart)\s+\d|[图表]\s*\d")
@@ -67,7 +68,9 @@ def _continues(lines: Sequence[Row], line: Row, body: Body) -> bool:
     gap = line.top - last.bottom
     if not 0.85 < line.size / size < 1.18 or line.bold != first.bold or len(first.segments) > 1:
         return False
-    if gap > _usual_gap(lines) + 0.45 * size or gap < -0.9 * size or _is_mark(line.text):
+    if not -0.9 * size < gap < _most_gap(lines, line) or _is_mark(line.text):
+        return False
+    if not _has_words(last.text) or not _has_words(line.text):
         return False
     if min(last.right, line.right) <= max(last.left, line.left):
         return False
@@ -77,14 +80,21 @@ def _continues(lines: Sequence[Row], line: Row, body: Body) -> bool:
     return not indented and not (_ends_early(last, line) and last.text[-1] in ENDS)
 
 
-def _usual_gap(lines: Sequence[Row]) -> float:
+def _most_gap(lines: Sequence[Row], line: Row) -> float:
+    """How far below the last line the next one of a paragraph may be: wide spacing is known by its full lines."""
+    size = lines[0].size
     if len(lines) > 1:
-        return lines[1].top - lines[0].bottom
-    return 0.35 * lines[0].size
+        return lines[1].top - lines[0].bottom + 0.45 * size
+    return 0.8 * size if _ends_early(lines[0], line) else 1.3 * size
 
 
 def _is_mark(text: str) -> bool:
-    return bool(MARK.match(text)) and not re.match(r"[a-zA-Z]\. ?[a-z]|\d+[.)]\d", text)
+    return bool(MARK.match(text))
+
+
+def _has_words(text: str) -> bool:
+    """False for a line drawn with dashes."""
+    return any(character.isalnum() for character in text)
 
 
 def _ends_early(last: Row, line: Row) -> bool:
@@ -103,7 +113,7 @@ def _block(rows: Sequence[Row], page: int, body: Body) -> Block:
 
 def _level(text: str, row: Row, body: Body) -> int:
     """1 to 6 for what looks like a heading, 0 for what does not."""
-    if len(text) > 160 or not any(character.isalpha() for character in text) or len(row.segments) > 1:
+    if len(text) > 160 or "…" in text or not any(character.isalpha() for character in text) or len(row.segments) > 1:
         return 0
     ratio = row.size / body.size
     if ratio > 1.12 and not (text[-1] in ".。;；," and ratio < 1.5):

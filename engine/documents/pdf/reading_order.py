@@ -15,16 +15,14 @@ def in_order(segments: Sequence[Segment]) -> list[Segment]:
     """The same segments, columns one after the other."""
     if len(segments) < 3:
         return list(segments)
-    if _jumps(segments) > max(1, len(segments) // 25) or _runs_across(segments):
+    if _jumps(segments) > max(1, len(segments) // 80) or _runs_across(segments):
         return _cut(list(segments), 0)
     return list(segments)
 
 
 def _jumps(segments: Sequence[Segment]) -> int:
-    """How often one goes back up under something that was read before."""
-    return sum(
-        two.bottom < one.top and min(one.right, two.right) > max(one.left, two.left) for one, two in pairwise(segments)
-    )
+    """How often one goes back up, other than to a column further right."""
+    return sum(two.bottom < one.top and two.left < one.right for one, two in pairwise(segments))
 
 
 def _runs_across(segments: Sequence[Segment]) -> bool:
@@ -42,7 +40,7 @@ def _runs_across(segments: Sequence[Segment]) -> bool:
 def _cut(segments: list[Segment], depth: int) -> list[Segment]:
     """Cut at the widest gutter that runs through all, else at the gaps between lines that run through all."""
     if len(segments) < 2 or depth > DEEPEST:
-        return sorted(segments, key=lambda segment: (round(segment.top), segment.left))
+        return _by_rows(segments)
     size = sorted(segment.size for segment in segments)[len(segments) // 2]
     left, right = _halves(segments, [(s.left, s.right) for s in segments], 0.6 * size)
     if left and right and _are_columns(left, right):
@@ -50,7 +48,18 @@ def _cut(segments: list[Segment], depth: int) -> list[Segment]:
     above, below = _halves(segments, [(s.top, s.bottom) for s in segments], 0.0)
     if above and below:
         return _cut(above, depth + 1) + _cut(below, depth + 1)
-    return sorted(segments, key=lambda segment: (round(segment.top), segment.left))
+    return _by_rows(segments)
+
+
+def _by_rows(segments: list[Segment]) -> list[Segment]:
+    """Top to bottom; what stands on one line, left to right."""
+    rows: list[list[Segment]] = []
+    for segment in sorted(segments, key=lambda segment: segment.middle):
+        if rows and segment.middle - rows[-1][0].middle < 0.45 * min(segment.size, rows[-1][0].size):
+            rows[-1].append(segment)
+        else:
+            rows.append([segment])
+    return [segment for row in rows for segment in sorted(row, key=lambda segment: segment.left)]
 
 
 def _are_columns(left: list[Segment], right: list[Segment]) -> bool:

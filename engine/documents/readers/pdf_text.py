@@ -22,6 +22,7 @@ from engine.documents.refusals import protected, too_large, unreadable
 SUFFIXES = (".pdf",)
 SIGNATURES = (b"%PDF-", b"\xef\xbb\xbf%PDF-")
 WINDOW = 16  # pages looked at together for the size of the body text and for running headers
+SCANS = 2
 WRONG_PASSWORD, WRONG_SECURITY = 4, 5
 
 
@@ -42,14 +43,26 @@ def read(path: Path, limits: Limits) -> Generator[Block, None, dict[str, Any]]:
             raise too_large(path)
         notes = Notes()
         running = RunningLines()
-        for first in range(0, len(document), WINDOW):
-            numbers = range(first, min(first + WINDOW, len(document)))
-            yield from _window([page for n in numbers if (page := _page(document, n, limits, notes))], running)
+        for pages in _windows(document, limits, notes):
+            yield from _window(pages, running)
         if len(document) and notes.damaged == len(document):
             raise unreadable(path)
         return {"title": _title(document), "notes": notes.lines()}
     finally:
         document.close()
+
+
+def _windows(document: Any, limits: Limits, notes: Notes) -> Iterator[list[Page]]:
+    """Pages some at a time; few where they are scans, for each takes seconds and progress is to be seen."""
+    pages: list[Page] = []
+    scans = 0
+    for number in range(len(document)):
+        page = _page(document, number, limits, notes)
+        pages += [page] if page else []
+        if len(pages) >= WINDOW or notes.scanned - scans >= SCANS:
+            yield pages
+            pages, scans = [], notes.scanned
+    yield pages
 
 
 def picture(path: Path, page: int, width_px: int) -> Picture | None:
@@ -88,9 +101,9 @@ class Notes:
 
     def lines(self) -> list[str]:
         """In plain words."""
-        lines = [f"{self.damaged} pages are damaged and were left out."] if self.damaged else []
-        lines += [f"{self.skipped} pages are pictures and were not read."] if self.skipped else []
-        return lines + ([f"{self.scanned} pages are pictures and were read by OCR."] if self.scanned else [])
+        lines = [f"Damaged pages, left out: {self.damaged}."] if self.damaged else []
+        lines += [f"Pages that are pictures, not read: {self.skipped}."] if self.skipped else []
+        return lines + ([f"Pages that are pictures, read by OCR: {self.scanned}."] if self.scanned else [])
 
 
 def _page(document: Any, number: int, limits: Limits, notes: Notes) -> Page | None:
@@ -164,4 +177,4 @@ def _body(segments: list[Segment]) -> Body:
 
 def _title(document: Any) -> str:
     title = str(document.get_metadata_value("Title") or "").strip()
-    return "" if title.lower().startswith(("untitled", "microsoft word -")) else title
+    return "" if title.lower().startswith(("untitled", "(anonymous)", "microsoft word -")) else title

@@ -24,7 +24,7 @@ def read(path: Path, limits: Limits) -> Generator[Block, None, dict[str, Any]]:
             raise too_large(path)
         if not limits.ocr:
             page_of(image, 0, path)
-            return {"notes": [f"{pages} pages are pictures and were not read."]}
+            return {"notes": [f"Pages that are pictures, not read: {pages}."]}
         for number in range(pages):
             yield from _page(*page_of(image, number, path), number + 1)
     return {}
