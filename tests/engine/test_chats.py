@@ -160,4 +160,5 @@ def test_migrations_run_once_each_in_a_transaction(tmp_path: Path) -> None:
     Store(tmp_path / "deskside.db").close()
     Store(tmp_path / "deskside.db").close()
     names = sqlite3.connect(tmp_path / "deskside.db").execute("SELECT name FROM _sqlite_migrations").fetchall()
-    assert [name for (name,) in names] == ["m001_chats", "m002_search", "m003_jobs", "m004_adapters", "m005_media"]
+    steps = ["m001_chats", "m002_search", "m003_jobs", "m004_adapters", "m005_media", "m006_documents"]
+    assert [name for (name,) in names] == steps
