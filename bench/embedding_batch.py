@@ -8,8 +8,9 @@ import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from _engine import ROOT, smollm2
+from _engine import THREADS, smollm2
 from _figures import figure, ratio
+from _rounds import abba, median_ratio
 
 ROUNDS = 3
 WORDS = ("harbour", "winter", "ship", "letter", "garden", "engine", "river", "music", "doctor", "window", "paper")
@@ -36,18 +37,20 @@ def compare(name: str, path: Path, count: int, longest: int) -> None:
     from engine.llama.embed import Embedder
     from engine.llama.load import LoadSettings, load
 
-    model = load(path, LoadSettings())
+    model = load(path, LoadSettings(threads=THREADS))
     embedder = Embedder(model, path)
     inputs = [embedder.tokens(text) for text in texts(count, longest)]
     seconds([embedder.embed(inputs[:2])])
-    pairs = [
-        (seconds([embedder.embed([one]) for one in inputs]), seconds([embedder.embed(inputs)])) for _ in range(ROUNDS)
-    ]
+    pairs = abba(
+        lambda _: seconds([embedder.embed([one]) for one in inputs]),
+        lambda _: seconds([embedder.embed(inputs)]),
+        ROUNDS,
+    )
     embedder.close()
     model.close()
-    alone, together = (statistics.median(pair[place] for pair in pairs) for place in (0, 1))
+    alone, together = (statistics.median(side) for side in zip(*pairs, strict=True))
     words = f"{name}, {count} texts of up to {longest} words"
-    ratio(f"{words}: batches / one by one", statistics.median(a / b for a, b in pairs), LEAST[name])
+    ratio(f"{words}: batches / one by one", median_ratio(pairs), LEAST[name])
     figure(f"{words}: texts/s", f"{count / together:.0f} / {count / alone:.0f}")
     figure(f"{words}: tokens/s", f"{sum(map(len, inputs)) / together:.0f}")
 
@@ -61,5 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    assert ROOT.is_dir()
     main()

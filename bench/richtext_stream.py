@@ -18,10 +18,12 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from _figures import figure
 from PySide6.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 
 from desktop.widgets.richtext import RichText
 
+MOST = 1.5
 PART = """## Part {n}
 
 A paragraph with **bold**, `code` and $a_{n}^2$ in it, long enough to be wrapped over more than one line of the page.
@@ -105,7 +107,7 @@ def stream(kind: str, tokens: int) -> tuple[float, float, float, float]:
 
 
 def main() -> None:
-    """Print one line a kind."""
+    """Print the figures of each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*", default=["mixed", "paragraph", "chinese", "list", "code", "table"])
     parser.add_argument("--tokens", type=int, default=5000)
@@ -115,11 +117,9 @@ def main() -> None:
     stream("mixed", 600)
     for kind in asked.kinds:
         first, last, longest, end = stream(kind, asked.tokens)
-        print(
-            f"{kind:10} first 500: {first:6.3f} ms  last 500: {last:6.3f} ms  ratio {last / first:5.2f}"
-            f"  longest {longest:5.1f} ms  finish {end:5.1f} ms",
-            flush=True,
-        )
+        words = f"{kind}, of {asked.tokens} pieces: last 500 / first 500"
+        figure(f"{words}, processor time", f"{last / first:.2f}", f"<= {MOST}", last / first <= MOST)
+        figure(f"{kind}: first, last, longest piece and finish, ms", f"{first:.2f} {last:.2f} {longest:.1f} {end:.1f}")
 
 
 if __name__ == "__main__":

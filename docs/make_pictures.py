@@ -23,8 +23,9 @@ QUESTIONS = {
     "en": "Write a Python function that counts the words of a text, and show how to call it.",
     "zh": "用 Python 写一个统计文本字数的函数，并说明怎样调用。",
 }
-SAMPLING = {"temperature": 0.2, "seed": 7, "max_tokens": 260}
-LONGEST_ANSWER_S = 120
+ADAPTERS = {"en": ("Plain language", "Short answers"), "zh": ("平实文风", "简短回答")}
+SAMPLING = {"temperature": 0.2, "seed": 7, "max_tokens": 400}
+LONGEST_ANSWER_S = 300
 
 
 def main(words: list[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def main(words: list[str] | None = None) -> int:
             settings = {"language": language, "theme": theme, "default_system": ""}
             (Path(home) / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
             again = [sys.executable, __file__, "--look", f"{language}-{theme}", "--to", arguments.to, *arguments.models]
-            path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+            path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "fixtures"), os.environ.get("PYTHONPATH", "")])
             subprocess.run(again, env={**os.environ, "DESKSIDE_HOME": home, "PYTHONPATH": path}, check=True)
     return 0
 
@@ -55,6 +56,7 @@ class Session:
     """One window in one look."""
 
     def __init__(self, language: str, theme: str, folder: str) -> None:
+        from PySide6.QtGui import QCursor
         from PySide6.QtWidgets import QApplication
 
         from desktop.client import EngineClient
@@ -72,6 +74,7 @@ class Session:
         self.window = Window(self.desk)
         self.window.resize(1280, 800)
         self.window.show()
+        QCursor.setPos(self.window.mapToGlobal(self.window.rect().bottomRight()))  # nothing is hovered
 
     def run(self, models: list[str]) -> int:
         """Take every picture, then close the window."""
@@ -96,7 +99,39 @@ class Session:
         for page in ("models", "jobs", "settings"):
             self.desk.open_page(page)
             self._picture(page)
+        self._sections()
         self._palette()
+        self._panel(models[-1])
+
+    def _panel(self, base: str) -> None:
+        """What one conversation is answered with, adapters among it. They are made here, and have learnt nothing."""
+        import tiny_adapter
+        from gguf import GGUFReader
+
+        field = GGUFReader(base).get_field("general.architecture")
+        architecture = str(field.contents()) if field else ""
+        for seed, name in enumerate(ADAPTERS[self.language]):
+            file = Path(os.environ["DESKSIDE_HOME"]) / f"{name}.gguf"
+            tiny_adapter.write(file, Path(base), seed=seed, architecture=architecture)
+            self._ask("models.add", path=str(file))
+        self.desk.open_page("chat")
+        page: Any = self.desk.page("chat")
+        stage = page.stage
+        stage.toggle_panel()
+        self._settle(1500)
+        stage.panel.settings.adapters.lines[0].box.click()
+        self._picture("panel")
+        stage.toggle_panel()
+
+    def _sections(self) -> None:
+        """Two sections of the settings that are far down: what memory is needed, and the door for other programs."""
+        page: Any = self.desk.page("settings")
+        page.server.switch()
+        self._settle(1500)
+        for name in ("memory", "server"):
+            card = page.insets[name].parentWidget()
+            card.grab().save(str(self.folder / f"{name}-{self.look}.png"))
+        page.server.switch()
 
     def _answered(self) -> bool:
         chats = self._ask("chats.list")["chats"]
