@@ -19,6 +19,7 @@ from engine.llama.model import Model
 from engine.llama.slot import AdapterKey, Slot
 from engine.llama.writing import Writing
 from engine.slots import Slots
+from engine.step_end import step
 
 T = TypeVar("T")
 ANSWER_ROOM = 256  # cells a request is let in with, beyond its prompt
@@ -234,9 +235,10 @@ class Scheduler:
         if read >= LEAST_CHUNK:
             self._rate = 0.7 * (self._rate or read / took) + 0.3 * read / took
         rows = sum(len(portion.tokens) for portion in portions)
-        for portion in portions:
-            self._guarded([portion.writing], partial(self._let, portion))
-            portion.writing.took(None if read else took, rows - len(portion.tokens))
+        with step():
+            for portion in portions:
+                self._guarded([portion.writing], partial(self._let, portion))
+                portion.writing.took(None if read else took, rows - len(portion.tokens))
 
     def _let(self, portion: Portion) -> None:
         """One request goes on by what was decoded for it."""

@@ -148,6 +148,7 @@ class Exchange:
         self.scope, self.cancelled = scope, cancelled
         self.started = False
         self._receive, self._send = receive, send
+        self._chunk = scope.get("state", {}).get("chunk")
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -169,6 +170,8 @@ class Exchange:
 
     async def piece(self, data: bytes, last: bool = False) -> None:
         """Send some of a stream; a reader that takes nothing for long is cut off."""
+        if self._chunk and not last and self._chunk(data):
+            return
         try:
             async with asyncio.timeout(STALL_S):
                 await self._send({"type": "http.response.body", "body": data, "more_body": not last})

@@ -8,11 +8,12 @@ from typing import Any
 MEDIA = "text/event-stream"
 # Ends of lines to Python's str.splitlines, which some clients cut streams with.
 LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps would make one each time
 
 
 def dumped(data: Any) -> str:
     """Compact JSON on what every client takes for one line, with the letters of every script as they are."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = _JSON.encode(data)
     return text if text.isascii() else text.translate(LINE_ENDS)
 
 

@@ -11,12 +11,12 @@ from engine.completion import Completion, TextRequest, complete_text
 from engine.generation import TokenLogprob
 from engine.server import results
 from engine.server.endpoint import Answer, Asked, Endpoint, Event, Streaming, Work
-from engine.server.events import MEDIA, data_line, encoded
+from engine.server.events import dumped
 from engine.server.fields import Fields
 from engine.server.openai_chat import MODEL_ERRORS, new_id
 from engine.server.openai_read import MOST_CHOICES, adapters_of, form_of, model_of, sampling_of, seeds_of
 from engine.server.openai_schemas import TEXT_COMPLETION
-from engine.server.openai_stream import DONE
+from engine.server.openai_stream import ChunkWriter
 from engine.server.openai_words import finish_of, number, usage_of
 from engine.server.together import together
 
@@ -121,48 +121,36 @@ def logprobs(tokens: Iterable[TokenLogprob], offset: int = 0) -> dict[str, Any] 
     return told if told["tokens"] else None
 
 
-class TextWriter:
+class TextWriter(ChunkWriter):
     """Writes `text_completion` objects as a stream."""
 
-    media = MEDIA
-
     def __init__(self, model: str, choices: int, with_usage: bool) -> None:
-        self._head = {"id": new_id("cmpl"), "object": "text_completion", "created": int(time.time()), "model": model}
-        self._with_usage = with_usage
+        super().__init__(new_id("cmpl"), "text_completion", model, _usage_of_all if with_usage else None)
         self._tokens: list[list[TokenLogprob]] = [[] for _ in range(choices)]
         self._offsets = [0] * choices
-        self._results: list[Completion] = []
-
-    def events(self, events: Sequence[Event]) -> bytes:
-        """A chunk for each piece of text and each end."""
-        return encoded("".join(self._event(event) for event in events))
-
-    def end(self) -> bytes:
-        """The usage, where asked for, and the mark of the end."""
-        if not self._with_usage:
-            return DONE
-        return encoded(data_line({**self._head, "choices": [], "usage": usage(self._results, 1)})) + DONE
-
-    def failed(self, body: dict[str, Any], status: int) -> bytes:
-        """The error in place of a chunk."""
-        return encoded(data_line(body))
 
     def _event(self, event: Event) -> str:
         if event.kind == "logprob":
             self._tokens[event.choice].append(event.value)
         elif event.kind == "text":
-            return self._chunk(event.choice, event.value)
+            return self._piece(event.choice, event.value)
         elif event.kind == "done":
-            self._results.append(event.value)
-            return self._chunk(event.choice, "", finish_of(event.value))
+            self.results.append(event.value)
+            return self._piece(event.choice, "", dumped(finish_of(event.value)))
         return ""
 
-    def _chunk(self, choice: int, text: str, finish: str | None = None) -> str:
-        tokens, self._tokens[choice] = self._tokens[choice], []
-        told = logprobs(tokens, self._offsets[choice])
+    def _piece(self, choice: int, text: str, finish: str = "null") -> str:
+        """A chunk; `finish` is JSON text."""
+        told, tokens = "null", self._tokens[choice]
+        if tokens:
+            told = dumped(logprobs(tokens, self._offsets[choice]))
+            tokens.clear()
         self._offsets[choice] += len(text)
-        one = {"index": choice, "text": text, "logprobs": told, "finish_reason": finish}
-        return data_line({**self._head, "choices": [one]})
+        return self._chunk(f'{{"index":{choice},"text":{dumped(text)},"logprobs":{told},"finish_reason":{finish}}}')
+
+
+def _usage_of_all(results: Sequence[Completion]) -> dict[str, Any]:
+    return usage(results, 1)
 
 
 ENDPOINTS = (

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from engine.api.errors import UserError
 from engine.generation import TokenLogprob
 from engine.server.endpoint import Event
+from engine.step_end import at_step_end
 
 MOST_WAITING = 10_000  # events a reader may lag behind, some megabytes; then it is cut off
 JOINED = ("text", "thinking")
@@ -20,8 +21,9 @@ CallSoon = Callable[[Callable[[], None]], object]  # an event loop's call_soon_t
 class Wakes:
     """Wakes the event loop once for all streams that have news.
 
-    The listeners are called in the model's thread at every token of up to 8 answers, and a wake-up is a system
-    call: so the first one of a step wakes the loop and the others find it already called.
+    The listeners are called in the model's thread at every token of up to 8 answers. A wake-up is a system call, and
+    a loop that wakes amid a step takes the interpreter from the model's thread again and again: so one wake-up ends
+    the step. Only who has heard nothing yet does not wait for it.
     """
 
     def __init__(self, call_soon: CallSoon) -> None:
@@ -29,9 +31,15 @@ class Wakes:
         self._pending = False
         self._ready: deque[Relay] = deque()
 
-    def call(self, relay: Relay) -> None:
-        """Have the loop look at a relay soon. Any thread may call."""
+    def call(self, relay: Relay, now: bool) -> None:
+        """Have the loop look at a relay: now, or at the end of the model's step. Any thread may call."""
         self._ready.append(relay)
+        if now:
+            self._ring()
+        elif not self._pending:
+            at_step_end(self._ring)
+
+    def _ring(self) -> None:
         if not self._pending:
             self._pending = True
             with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended, and nobody reads
@@ -56,6 +64,7 @@ class Relay:
         self._cancelled = cancelled
         self._waiting: deque[Event] = deque()
         self._called = False
+        self._awaited = True  # nothing was said yet
 
     def put(self, event: Event) -> None:
         """Add an event. Any thread may call."""
@@ -67,7 +76,8 @@ class Relay:
         self._waiting.append(event)
         if not self._called:
             self._called = True
-            self._wakes.call(self)
+            self._wakes.call(self, now=self._awaited)
+        self._awaited = self._awaited and event.kind == "prefill"
 
     def listener(self, choice: int) -> RelayListener:
         """Who hears of work number `choice`."""

@@ -132,3 +132,34 @@ def test_logprobs_are_those_of_the_model(model: Model) -> None:
     assert {token: value for token, _, value in everything.top}[told.token] == pytest.approx(told.logprob)
     assert told.piece == b" he"
     assert logprob(model, model.context, -1, 7, 0).top == ()
+
+
+def test_the_likeliest_token_is_what_llama_cpp_chooses(model: Model) -> None:
+    end = next(token for token in range(model.vocab_size) if model.is_end(token))
+    for bias in ({}, {end: -100.0, model.tokenize(" the")[0]: 9.0}):
+        short = Sampling(temperature=0, logit_bias=bias)
+        whole = replace(short, repeat_penalty=1.000001)  # a penalty too small to matter goes through llama.cpp's chain
+        assert written(model, short, None, 30) == written(model, whole, None, 30)
+
+
+def test_biases_do_not_change_what_the_model_is_said_to_think(model: Model) -> None:
+    tokens = model.tokenize(STORY)
+    read(model, tokens)
+    before = logprob(model, model.context, -1, tokens[0], 3)
+    sampler = Sampler(model, Sampling(temperature=0, logit_bias={tokens[0]: 500.0}), [])
+    assert sampler.sample(model.context) == tokens[0]
+    sampler.close()
+    assert logprob(model, model.context, -1, tokens[0], 3) == before
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.2])
+@pytest.mark.parametrize("penalties", [{"repeat_penalty": 1.8}, {"frequency_penalty": 0.9, "presence_penalty": 2.0}])
+def test_penalties_over_the_likeliest_choose_as_over_the_whole_vocabulary(
+    model: Model, temperature: float, penalties: dict[str, float]
+) -> None:
+    short = Sampling(temperature=temperature, seed=3, repeat_last_n=64, **penalties)  # type: ignore[arg-type]
+    # A penalty that may raise is looked up for every token; so small a one raises nothing past its rivals.
+    whole = replace(short, presence_penalty=short.presence_penalty or -1e-6)
+    if penalties.get("presence_penalty"):
+        whole = replace(short, repeat_penalty=0.999999)
+    assert written(model, short, None, 60) == written(model, whole, None, 60)
