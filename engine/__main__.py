@@ -41,19 +41,21 @@ def _share_the_interpreter() -> None:
 
 
 def _serve(source: BinaryIO, output: BinaryIO) -> None:
-    from engine.house import relay, take_lock
+    from filelock import FileLock
+
+    from engine.house import enter, relay
 
     def write(line: bytes) -> None:
         output.write(line)
         output.flush()
 
     lines = iter(lambda: source.readline(MAX_LINE), b"")
-    lock = take_lock()
-    if lock is None:
-        relay(lines, write)
-        return
-    with lock:
-        _be_the_engine(lines, write)
+    way = enter()
+    if isinstance(way, FileLock):
+        with way:
+            _be_the_engine(lines, write)
+    else:
+        relay(way, lines, write)
 
 
 def _be_the_engine(lines: Iterable[bytes], write: Callable[[bytes], None]) -> None:

@@ -9,18 +9,20 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from engine.api.folders import database_file, home, models_folder
-from engine.installed_build import findings
+from engine.installed_build import Finding, finding, findings
 from engine.machine import hardware
 
 if TYPE_CHECKING:
     from engine.core import Core
 
+LITTLE_DISK = 2_000_000_000
+STARTER = "smollm2-135m-instruct"
 PACKAGES = ("deskside", "llama-cpp-python", "PySide6-Essentials", "sqlite-utils", "huggingface_hub", "httpx", "jinja2")
 
 
 def report(core: Core) -> dict[str, Any]:
     """Facts of the machine and the installation; `abilities` says in plain words what llama.cpp can use of them,
-    `problems` what a person should mend, [] if nothing."""
+    `problems` what a person should mend, [] if nothing; see engine.installed_build for both."""
     from engine.llama.devices import system_info
     from models.hardware import free_disk, processor_features
     from models.registry import installed
@@ -49,16 +51,16 @@ def _version(name: str) -> str:
         return ""
 
 
-def _problems(core: Core, disk: int) -> list[str]:
+def _problems(core: Core, disk: int) -> list[Finding]:
     from models.registry import installed
 
     found = []
-    if disk < 2_000_000_000:
-        found.append(f"Only {disk / 1e9:.1f} GB of disk are free in {home()}.")
+    if disk < LITTLE_DISK:
+        found.append(finding("little_disk", free=f"{disk / 1e9:.1f}", home=str(home())))
     if not installed():
-        found.append("No model is installed: `deskside models pull smollm2-135m-instruct` gets the starter model.")
+        found.append(finding("no_model", model=STARTER))
     if core.store.recovered:
-        found.append(f"The database was damaged; the old one is kept as {core.store.recovered['old']}.")
+        found.append(finding("database_recovered", old=str(core.store.recovered["old"])))
     if not models_folder().is_dir():
-        found.append(f"{models_folder()} does not exist.")
+        found.append(finding("no_models_folder", folder=str(models_folder())))
     return found

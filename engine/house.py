@@ -9,6 +9,7 @@ import secrets
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client as connect
@@ -20,8 +21,30 @@ from filelock import FileLock, Timeout
 from engine.api.errors import UserError
 from engine.api.folders import home, home_unusable
 
+PATIENCE_S = 10.0  # for an engine that has the lock and does not open its door
 log = logging.getLogger(__name__)
 Serve = Callable[[Callable[[bytes], None], Iterable[bytes]], None]
+
+
+def enter() -> FileLock | Connection:
+    """The lock of this data folder, or a way to the engine that holds it.
+
+    That one may be opening only just now, or be about to end, so it is given some seconds. Raises UserError
+    engine_running if it cannot be reached.
+    """
+    patience = time.monotonic() + PATIENCE_S
+    while True:
+        lock = take_lock()
+        if lock:
+            return lock
+        try:
+            return connect(_address(), authkey=_key_file().read_bytes())
+        except (AuthenticationError, PermissionError) as error:
+            raise _no_way_in() from error
+        except (OSError, EOFError) as error:
+            if time.monotonic() > patience:
+                raise _no_way_in() from error
+        time.sleep(PATIENCE_S / 100)
 
 
 def take_lock() -> FileLock | None:
@@ -80,22 +103,22 @@ class Door:
             self._guests.discard(threading.current_thread())
 
 
-def relay(lines: Iterable[bytes], write: Callable[[bytes], None]) -> None:
-    """Be the other engine's client on behalf of ours. Raises UserError engine_running if it cannot be reached."""
-    try:
-        connection = connect(_address(), authkey=_key_file().read_bytes())
-    except (OSError, EOFError, AuthenticationError) as error:
-        raise UserError(
-            "engine_running",
-            f"Another Deskside is using the folder {home()} and does not answer.",
-            "Close it (or end its process), or set DESKSIDE_HOME to another folder.",
-            path=str(home()),
-        ) from error
+def relay(connection: Connection, lines: Iterable[bytes], write: Callable[[bytes], None]) -> None:
+    """Be the other engine's client on behalf of ours."""
     back = threading.Thread(target=_pass_back, args=(connection, write), daemon=True)
     back.start()
     for line in lines:
         connection.send_bytes(line)
     connection.close()
+
+
+def _no_way_in() -> UserError:
+    return UserError(
+        "engine_running",
+        f"Another Deskside is using the folder {home()} and does not answer.",
+        "Close it (or end its process), or set DESKSIDE_HOME to another folder.",
+        path=str(home()),
+    )
 
 
 def _pass_back(connection: Connection, write: Callable[[bytes], None]) -> None:

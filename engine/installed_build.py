@@ -1,4 +1,4 @@
-"""What the installed llama.cpp can use of this machine, in plain words: for `deskside doctor`."""
+"""What the installed llama.cpp can use of this machine and what is in the way: for `deskside doctor`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ TEXTS = {
     "not_lockable": "Models cannot be locked into memory here: the system may move them to disk when it runs short.",
     "media": "Images and sound can be read, by models that have a projector.",
     "no_media": "This build was made without images and sound.",
+    "little_disk": "Only {free} GB of disk are free in {home}.",
+    "no_model": "No model is installed: `deskside models pull {model}` gets the starter model.",
+    "database_recovered": "The database was damaged; the old one is kept as {old}.",
+    "no_models_folder": "{folder} does not exist.",
 }
 
 
@@ -27,11 +31,11 @@ def findings(llama: dict[str, Any], processor: Collection[str] = ()) -> list[Fin
     found = [_processor(llama)]
     unused = sorted(set(processor) - set(used_features(llama["features"])))
     if unused:
-        found.append(_finding("processor_unused", features=", ".join(unused)))
+        found.append(finding("processor_unused", features=", ".join(unused)))
     found.append(_graphics(llama))
-    found.append(_finding("mapped" if llama["mmap"] else "copied"))
-    found.append(_finding("lockable" if llama["mlock"] else "not_lockable"))
-    found.append(_finding("media" if llama["media"] else "no_media"))
+    found.append(finding("mapped" if llama["mmap"] else "copied"))
+    found.append(finding("lockable" if llama["mlock"] else "not_lockable"))
+    found.append(finding("media" if llama["media"] else "no_media"))
     return found
 
 
@@ -50,16 +54,17 @@ def used_features(told: str) -> list[str]:
 def _processor(llama: dict[str, Any]) -> Finding:
     name = next((device["description"] for device in llama["devices"] if device["type"] == "cpu"), "CPU")
     features = ", ".join(used_features(llama["features"])) or "-"
-    return _finding("processor", version=llama["llama_cpp"], name=name, features=features)
+    return finding("processor", version=llama["llama_cpp"], name=name, features=features)
 
 
 def _graphics(llama: dict[str, Any]) -> Finding:
     cards = [device for device in llama["devices"] if "gpu" in device["type"]]
     if cards:
         names = ", ".join(f"{card['description']} ({card['total'] / 1e9:.1f} GB)" for card in cards)
-        return _finding("gpu", names=names)
-    return _finding("gpu_none_found" if llama["gpu_offload"] else "gpu_not_built")
+        return finding("gpu", names=names)
+    return finding("gpu_none_found" if llama["gpu_offload"] else "gpu_not_built")
 
 
-def _finding(code: str, **values: str) -> Finding:
+def finding(code: str, **values: str) -> Finding:
+    """One of TEXTS with its values."""
     return {"code": code, "text": TEXTS[code].format(**values), "values": values}

@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """What llama.cpp can use in plain words, then every fact."""
-    for ability in report.pop("abilities"):
-        print(tr(f"doctor.{ability['code']}", **ability["values"]))
+    """What llama.cpp can use and what is in the way, in plain words, then every fact."""
+    for finding in (*report.pop("abilities"), *report.pop("problems")):
+        print(tr(f"doctor.{finding['code']}", **finding["values"]))
     print()
     print_tree(report)

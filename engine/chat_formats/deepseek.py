@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from engine.completions.shape import ARGUMENTS, NAME, Format, Shape
 
+TOKENS = (
+    "<｜tool▁calls▁begin｜>",
+    "<｜tool▁calls▁end｜>",
+    "<｜tool▁call▁begin｜>",
+    "<｜tool▁call▁end｜>",
+    "<｜tool▁sep｜>",
+)
+
 FORMAT = Format(
     (
         Shape(
@@ -14,11 +22,5 @@ FORMAT = Format(
     ),
     lambda template: "<｜tool▁calls▁begin｜>" in template and "```json" in template,
     rank=30,
-    tokens=(
-        "<｜tool▁calls▁begin｜>",
-        "<｜tool▁calls▁end｜>",
-        "<｜tool▁call▁begin｜>",
-        "<｜tool▁call▁end｜>",
-        "<｜tool▁sep｜>",
-    ),
+    tokens=TOKENS,
 )

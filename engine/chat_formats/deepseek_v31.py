@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.chat_formats.deepseek import TOKENS
 from engine.completions.shape import ARGUMENTS, NAME, Format, Shape
 
 FORMAT = Format(
@@ -15,11 +16,5 @@ FORMAT = Format(
     ),
     lambda template: "<｜tool▁calls▁begin｜>" in template,
     rank=40,
-    tokens=(
-        "<｜tool▁calls▁begin｜>",
-        "<｜tool▁calls▁end｜>",
-        "<｜tool▁call▁begin｜>",
-        "<｜tool▁call▁end｜>",
-        "<｜tool▁sep｜>",
-    ),
+    tokens=TOKENS,
 )

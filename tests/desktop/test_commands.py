@@ -100,6 +100,8 @@ def test_models_are_listed_measured_and_removed(deskside: Run, with_model: str, 
 def test_doctor_reports(deskside: Run, home: Path) -> None:
     report = json.loads(deskside("doctor", "--json").stdout)
     assert str(home) in json.dumps(report)
+    assert [problem["code"] for problem in report["problems"] if problem["code"] != "little_disk"] == ["no_model"]
+    assert "deskside models pull smollm2-135m-instruct" in deskside("doctor").stdout
     assert str(home) in deskside("doctor").stdout
 
 

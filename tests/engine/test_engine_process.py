@@ -220,6 +220,32 @@ def test_a_second_engine_on_the_folder_passes_its_requests_to_the_first(engine: 
     assert engine.ask("chats.list")["chats"][0]["title"] == "from the second"
 
 
+def test_engines_that_are_started_together_find_each_other(home: Path) -> None:
+    with raw_engine() as one, raw_engine() as other:
+        for process in (one, other):
+            tell(process, {"id": 1, "call": "chats.create", "params": {"title": "x"}})
+        for process in (one, other):
+            assert process.stdout
+            assert any(decode(line).get("id") == 1 for line in process.stdout)
+        tell(other, {"id": 2, "call": "chats.list", "params": {}})
+        assert other.stdout
+        listed = next(message for message in map(decode, other.stdout) if message.get("id") == 2)
+        assert len(listed["result"]["chats"]) == 2
+
+
+def test_an_engine_waits_for_one_that_is_about_to_end(home: Path) -> None:
+    from filelock import FileLock
+
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "engine.lock") as ending, raw_engine() as next_one:
+        with pytest.raises(subprocess.TimeoutExpired):
+            next_one.wait(timeout=1)
+        ending.release()
+        tell(next_one, {"id": 1, "call": "engine.hello", "params": {}})
+        assert next_one.stdout
+        assert decode(next_one.stdout.readline())["result"]["home"] == str(home)
+
+
 def test_a_first_engine_that_does_not_answer_is_said(engine: EnginePipe, home: Path) -> None:
     engine.ask("engine.hello")
     (home / "engine.key").write_bytes(b"x" * 32)
