@@ -15,7 +15,19 @@ from typing import Any
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
 from engine.core import Call, Core
-from engine.requests import chat, chats, documents, documents_read, engine, inference, jobs, models, remotes, server
+from engine.requests import (
+    chat,
+    chats,
+    documents,
+    documents_ask,
+    documents_read,
+    engine,
+    inference,
+    jobs,
+    models,
+    remotes,
+    server,
+)
 from engine.store import database_error
 
 Handler = Callable[..., Any]
@@ -91,6 +103,9 @@ REQUESTS: dict[str, Request] = {
     "docs.prove_deleted": Request(documents.prove, slow=True),
     "docs.text": Request(documents.text, slow=True),
     "docs.page": Request(documents.page, slow=True),
+    "docs.ask": Request(documents_ask.ask, slow=True),
+    "docs.score": Request(documents_ask.score, slow=True),
+    "docs.questions": Request(documents_ask.questions, slow=True),
     "docs.read": Request(documents_read.read, slow=True),
     "jobs.list": Request(jobs.list_jobs),
     "jobs.pause": Request(jobs.pause),
