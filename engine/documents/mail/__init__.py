@@ -1,0 +1,1 @@
+"""Mails: their headers, their bodies, and what is attached to them."""

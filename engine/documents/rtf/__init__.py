@@ -1,0 +1,1 @@
+"""RTF: its tokens, its encodings, its text."""
