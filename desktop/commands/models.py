@@ -74,7 +74,8 @@ def show_fit(engine: EnginePipe, args: argparse.Namespace) -> int:
         print_json(report)
         return 0
     print(tr(f"commands.fit_{report['fit']}"))
-    memory = ("weights", "kv_cache", "compute", "total", "available")
+    seldom = ("projector",) if report["projector"] else ()
+    memory = ("weights", "kv_cache", "compute", *seldom, "total", "available")
     rows = [[tr(f"commands.memory_{name}"), bytes_text(report[name])] for name in memory]
     rows += [[tr(f"commands.memory_{name}"), str(report[name])] for name in ("context", "largest_context", "device")]
     print_table(rows)

@@ -12,11 +12,13 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QFrame, QLineEdit, QPlainTex
 from desktop.desk import Desk
 from desktop.page import Page, PageWidget
 from desktop.preferences.memory import MemoryCost
+from desktop.preferences.model_choice import ModelChoice, draft_words
 from desktop.preferences.serving import ServerSwitch
 from desktop.text import find, tr
 from desktop.widgets.grid import scrolled
-from desktop.widgets.make import button, column, frame, label, row
+from desktop.widgets.make import button, column, frame, label, restyle, row
 from engine.api.folders import home
+from engine.api.messages import FitReport, ModelRow
 from engine.api.settings import Settings
 
 Setting = dataclasses.Field[Any]
@@ -40,6 +42,9 @@ class SettingsPage(PageWidget):
         super().__init__(desk)
         self.controls: dict[str, Control] = {}
         self.memory, self.server = MemoryCost(desk), ServerSwitch(desk)
+        self.draft_note = label("", "dim", wrap=True)
+        self.notes = {"draft_model": self.draft_note}
+        self.memory.reported.connect(self._show_draft)
         self.insets: dict[str, QFrame] = {"memory": self.memory, "server": self.server}
         cards = [self._section(name, settings) for name, settings in shown_settings().items()]
         inner = QWidget()
@@ -78,12 +83,15 @@ class SettingsPage(PageWidget):
     def _line(self, setting: Setting) -> QWidget:
         name = label(tr(f"settings.{setting.name}"))
         hint = find(f"settings.{setting.name}_hint")
-        words = column(name, *([label(hint, "dim", wrap=True)] if hint else []), spacing=2)
+        told = [label(hint, "dim", wrap=True)] if hint else []
+        words = column(name, *told, *([self.notes[setting.name]] if setting.name in self.notes else []), spacing=2)
         control = Control(setting, lambda value: self.desk.set(**{setting.name: value}))
         control.widget.setAccessibleName(tr(f"settings.{setting.name}"))
         control.widget.setAccessibleDescription(hint or "")
         name.setBuddy(control.widget)
         self.controls[setting.name] = control
+        if isinstance(control.widget, ModelChoice):
+            self.memory.models_read.connect(control.widget.set_models)
         line = QWidget()
         if setting.metadata.get("lines"):
             line.setLayout(column(words, control.widget, spacing=6))
@@ -111,6 +119,13 @@ class SettingsPage(PageWidget):
             control.show_value(getattr(self.desk.settings, name))
         # A smaller cache turns flash attention on whatever was chosen.
         self.controls["flash_attention"].widget.setEnabled(self.desk.settings.kv_type == "f16")
+        self.controls["draft_model"].widget.setEnabled(self.desk.settings.guess_ahead)
+
+    def _show_draft(self, model: ModelRow | None, report: FitReport | None) -> None:
+        tone, words = draft_words(model, report)
+        self.draft_note.setText(words)
+        self.draft_note.setVisible(bool(words))
+        restyle(self.draft_note, "kind", tone or "dim")
 
 
 class Control(QObject):
@@ -123,6 +138,8 @@ class Control(QObject):
         self.wide = True
         if "choices" in setting.metadata:
             self.widget: QWidget = self._choices(setting)
+        elif setting.metadata.get("installed"):
+            self.widget = self._model(setting)
         elif isinstance(setting.default, bool):
             self.widget, self.wide = self._check(), False
         elif isinstance(setting.default, int):
@@ -149,7 +166,9 @@ class Control(QObject):
 
     def _show(self, value: Any) -> None:
         widget = self.widget
-        if isinstance(widget, QComboBox):
+        if isinstance(widget, ModelChoice):
+            widget.choose(value)
+        elif isinstance(widget, QComboBox):
             widget.setCurrentIndex(widget.findData(value))
         elif isinstance(widget, QCheckBox):
             widget.setChecked(value)
@@ -169,6 +188,11 @@ class Control(QObject):
         box = QComboBox()
         for choice in setting.metadata["choices"]:
             box.addItem(tr(f"settings.{setting.name}_{choice or 'system'}"), choice)
+        box.activated.connect(lambda _: self.changed(box.currentData()))
+        return box
+
+    def _model(self, setting: Setting) -> ModelChoice:
+        box = ModelChoice(tr(f"settings.{setting.name}_none"))
         box.activated.connect(lambda _: self.changed(box.currentData()))
         return box
 

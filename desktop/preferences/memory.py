@@ -5,22 +5,30 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame
 
 from desktop.desk import Desk
 from desktop.model_card import marked_line
 from desktop.model_words import TONES, fit_words
-from desktop.remote_words import is_remote
+from desktop.preferences.model_choice import can_write_here
 from desktop.text import bytes_text, count_text, tr
 from desktop.widgets.make import clear, column, label, row
 from desktop.widgets.share_bar import Part, ShareBar
 from engine.api.messages import FitReport, ModelRow
 
 COLOURS = {"weights": "accent", "kv_cache": "amber", "compute": "faint"}
+SELDOM = {"projector": "text", "draft": "red"}  # shown where there is one
 
 
 class MemoryCost(QFrame):
-    """Follows the settings and the models; asks the engine, and shows its answer."""
+    """Follows the settings and the models; asks the engine, and shows its answer.
+
+    `models_read(rows)` and `reported(row, report)` tell others of it; None where there is no model to judge.
+    """
+
+    models_read = Signal(list)
+    reported = Signal(object, object)
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -31,7 +39,7 @@ class MemoryCost(QFrame):
         self.name = label("", "heading")
         self.verdict = column()
         self.bar = ShareBar()
-        self.parts = {name: Part(colour, tr(f"settings.memory_{name}")) for name, colour in COLOURS.items()}
+        self.parts = {name: Part(colour, tr(f"settings.memory_{name}")) for name, colour in (COLOURS | SELDOM).items()}
         self.note = label("", "dim", wrap=True)
         legend = row(*self.parts.values(), None, spacing=18)
         head = column(self.name, self.verdict, spacing=2)
@@ -48,7 +56,7 @@ class MemoryCost(QFrame):
         """Have the engine count what the settings of now take."""
         model = model_in_use(self._models, self._desk.settings.default_model)
         if model is None:
-            self.hide()
+            self._show_nothing()
             return
         self._asked += 1
         chosen = self._desk.settings
@@ -59,29 +67,38 @@ class MemoryCost(QFrame):
             "flash_attention": chosen.flash_attention,
             "extend_context": chosen.extend_context,
             "parallel": chosen.parallel,
+            "draft_model": chosen.draft_model if chosen.guess_ahead else "",
         }
         answered = partial(self._take_report, self._asked, model)
-        self._desk.client.call("models.fit", params, result=answered, error=lambda _: self.hide(), owner=self)
+        self._desk.client.call("models.fit", params, result=answered, error=lambda _: self._show_nothing(), owner=self)
 
     def show_report(self, model: ModelRow, report: FitReport) -> None:
         """Say what it would take."""
         self.name.setText(model["name"])
         clear(self.verdict)
         self.verdict.addLayout(marked_line(TONES[report["fit"]], fit_words(report)))
-        whole = max(report["available"], report["total"], 1)
-        sizes = {"weights": report["weights"], "kv_cache": report["kv_cache"], "compute": report["compute"]}
-        self.bar.set_parts([(sizes[name] / whole, colour) for name, colour in COLOURS.items()])
+        sizes = parts_of(report)
+        whole = max(report["available"], sum(sizes.values()), 1)
+        self.bar.set_parts([(size / whole, (COLOURS | SELDOM)[name]) for name, size in sizes.items()])
         for name, part in self.parts.items():
-            part.amount.setText(bytes_text(sizes[name]))
+            part.amount.setText(bytes_text(sizes.get(name, 0)))
+            part.setVisible(name in sizes)
         note = context_note(model, report, self._desk.settings.context_size)
         self.note.setText(note)
         self.note.setVisible(bool(note))
         told = [f"{tr(f'settings.memory_{name}')} {bytes_text(size)}" for name, size in sizes.items()]
         self.setAccessibleName(" · ".join([model["name"], fit_words(report), *told]))
         self.show()
+        self.reported.emit(model, report)
+
+    def _show_nothing(self) -> None:
+        self._asked += 1
+        self.hide()
+        self.reported.emit(None, None)
 
     def _take_models(self, result: dict[str, Any]) -> None:
         self._models = result["models"]
+        self.models_read.emit(self._models)
         self.ask()
 
     def _take_report(self, asked: int, model: ModelRow, report: FitReport) -> None:
@@ -95,10 +112,16 @@ class MemoryCost(QFrame):
 
 def model_in_use(models: list[ModelRow], default: str) -> ModelRow | None:
     """The model new conversations get if it runs here, else the smallest that is installed; None if none is."""
-    usable = [m for m in models if m["installed"] and m["kind"] in ("chat", "base") and not m["problem"]]
-    here = [m for m in usable if not is_remote(m)]
+    here = [m for m in models if can_write_here(m)]
     chosen = next((m for m in here if m["id"] == default), None)
     return chosen or min(here, key=lambda m: (m["kind"] == "base", m["bytes"]), default=None)
+
+
+def parts_of(report: FitReport) -> dict[str, int]:
+    """Bytes of each part, those that there are not left out."""
+    usual = {"weights": report["weights"], "kv_cache": report["kv_cache"], "compute": report["compute"]}
+    seldom = {"projector": report["projector"], "draft": report.get("draft", 0)}
+    return usual | {name: size for name, size in seldom.items() if size}
 
 
 def context_note(model: ModelRow, report: FitReport, wanted: int) -> str:
