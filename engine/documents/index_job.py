@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,13 +70,13 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
         collection = row_of(store, params["collection"])
         number = int(collection["number"])
         counts = Counts(changes=_synced(store, number, job))
-        embedder = None
+        identity = collection["embedder"]
         if _anything_to_do(store, collection):
-            with ExitStack() as ends:
-                embedder = _embedder(collection, ends)
-                _prepare(store, collection, embedder)
+            embedder, problem = _embedder(collection, job)
+            with closing(embedder) if embedder else nullcontext():
+                _prepare(store, number, embedder, problem)
                 Indexing(store, collection, embedder, job, counts).run()
-        identity = embedder.identity if embedder else collection["embedder"]
+            identity = embedder.identity if embedder else identity
         return {**vars(counts), "embedder": identity}
 
 
@@ -107,34 +107,42 @@ def _anything_to_do(store: DocumentStore, collection: dict[str, Any]) -> bool:
         return True
     if store.row("SELECT 1 FROM chunks WHERE collection = ? LIMIT 1", number) is None:
         return False
-    wanted = collection["settings"]["embedder"]
-    return (
-        bool(wanted and wanted not in collection["embedder"]) or not collection["embedder"] or _lacking(store, number)
-    )
+    wanted, used = collection["settings"]["embedder"], collection["embedder"]
+    return not used or not used.startswith(f"{wanted}:" if wanted else "") or _lacking(store, number)
 
 
 def _lacking(store: DocumentStore, number: int) -> bool:
     return has_vectors(store, number) and store.row(sql_of(number, _LACKING), number) is not None
 
 
-def _embedder(collection: dict[str, Any], ends: ExitStack) -> Embedder | None:
+def _embedder(collection: dict[str, Any], job: Job) -> tuple[Embedder | None, str]:
+    """The embedder to use and what is wrong with it: without one a collection is searched by words alone.
+
+    The one that is used already stays, until the person names another; a better one that was installed since would
+    have everything embedded again.
+    """
+    from engine.documents.embedders import open_embedder
+
+    wanted = collection["settings"]["embedder"]
     try:
-        from engine.documents.embedders import open_embedder
-    except ImportError:
-        return None
-    embedder = open_embedder(collection["settings"]["embedder"])
-    if embedder is not None:
-        ends.callback(embedder.close)
-    return embedder
+        if not wanted and collection["embedder"]:
+            with suppress(UserError):
+                return open_embedder(model_of(collection["embedder"])), ""
+        embedder = open_embedder(wanted)
+    except UserError as error:
+        job.note(str(error), "warning")
+        return None, error.code
+    return embedder, "" if embedder else "no_embedder"
 
 
-def _prepare(store: DocumentStore, collection: dict[str, Any], embedder: Embedder | None) -> None:
+def model_of(identity: str) -> str:
+    """The id of the model that an embedder's identity begins with."""
+    return identity.rsplit(":", 3)[0]
+
+
+def _prepare(store: DocumentStore, number: int, embedder: Embedder | None, problem: str) -> None:
     """Files that need vectors of this embedder wait again; what was read of them is kept."""
-    number = collection["number"]
-    if embedder is None:
-        problem = "no_embedder"
-    else:
-        problem = ""
+    if embedder is not None:
         adopt_embedder(store, number, embedder.identity)
         store.run(sql_of(number, _EMBED_AGAIN), number)
     store.run("UPDATE collections SET problem = ? WHERE number = ?", problem, number)

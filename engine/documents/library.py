@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.runner import Runner
 
 log = logging.getLogger(__name__)
-FIRST_LOOK_S, LOOK_EVERY_S = 10.0, 30.0
+FIRST_LOOK_S, LOOK_EVERY_S = 3.0, 30.0
 LOOK_SHARE = 0.02  # of the time may be spent looking: large folders are looked at less often
 TELL_EVERY_S = 1.0
 ACTIVE = ("queued", "running")
