@@ -16,6 +16,7 @@ from models.shape import Shape
 # Bytes of one element of the KV cache, block headers included.
 KV_TYPES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_0": 18 / 32}
 BATCH = 512
+WORKING = 384 << 20  # bytes of a card that llama.cpp takes beyond its buffers, when it first computes
 LONGEST = 1_048_576  # the largest context offered where positions are stretched
 _CONTEXT_STEP = 256  # llama.cpp pads the context to this
 _EASY = 0.8  # up to this share of the memory a model leaves room for everything else
@@ -62,6 +63,12 @@ def estimate(
     most = bound if trained_context else asked.context
     report["largest_context"] = _largest(shape, weights + projector, hardware, asked, most)
     return report
+
+
+def usable(free: int) -> int:
+    """Of the bytes free on graphics cards those that a model may fill: other programs draw on them, too, and where
+    memory ends in the middle of a text llama.cpp ends the whole process."""
+    return max(0, min(int(free * 0.95), free - WORKING))
 
 
 def kv_cache(shape: Shape, loading: Loading) -> int:
@@ -113,11 +120,11 @@ def _report(shape: Shape, weights: int, loading: Loading, projector: int = 0) ->
 
 def _verdict(total: int, hardware: Hardware) -> Fit:
     gpu = sum(device.free for device in hardware.devices)
-    if gpu and total <= gpu * 0.95:
+    if gpu and total <= usable(gpu):
         return "fits"
     if gpu:
         # Shared between card and main memory: it runs, at a fraction of the speed.
-        return "tight" if total <= gpu * 0.95 + hardware.available * _EASY else "wont_fit"
+        return "tight" if total <= usable(gpu) + hardware.available * _EASY else "wont_fit"
     if total <= hardware.available * _EASY:
         return "fits"
     return "tight" if total <= hardware.available * HARD else "wont_fit"
@@ -129,7 +136,7 @@ def _room(hardware: Hardware, total: int) -> tuple[int, str]:
     if not gpu:
         return hardware.available, "CPU"
     names = " + ".join(device.name for device in hardware.devices)
-    if total <= gpu * 0.95:
+    if total <= usable(gpu):
         return gpu, names
     return gpu + hardware.available, f"{names} + CPU"
 

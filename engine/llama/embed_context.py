@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.llama.compute import COMPUTE
+from engine.llama.devices import is_full
 from engine.llama.model import Model
 from engine.llama.quiet import library, lines
 
@@ -95,6 +96,9 @@ def _made(model: Model, pooling: int, size: int, batch: int) -> Any:
     params.n_threads = params.n_threads_batch = model.threads
     params.embeddings, params.pooling_type = True, pooling
     context = c.llama_init_from_model(model.handle, params)
+    if context and is_full(model.cards):
+        c.llama_free(context)
+        raise no_room("the memory of the graphics card is used up")
     if not context:
         raise no_room(lines.last_error() or "no context for vectors")
     return context

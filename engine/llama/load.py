@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
-from engine.llama.devices import cards, free_on_cards
+from engine.llama.devices import cards, free_on_cards, is_full
 from engine.llama.model import Model
 from engine.llama.placement import fewer, first_layers
 from engine.llama.quiet import library, lines
@@ -70,7 +70,7 @@ def load(path: Path, settings: LoadSettings, progress: Progress = lambda done: T
     layers = first_layers(settings.gpu_layers, path, settings.memory(), free_on_cards())
     while True:
         try:
-            return _load(path, settings, layers, progress)
+            return _with_room(_load(path, settings, layers, progress), path)
         except UserError as error:
             if error.code != "model_too_big" or layers == 0:
                 raise
@@ -85,8 +85,20 @@ def beside(model: Model, path: Path, settings: LoadSettings) -> Model:
     except UserError:
         if not model.gpu_layers:
             raise
-        context = _context(model.handle, path, alone, off_cards=True)
+        context = None
+    if context and is_full(model.cards):
+        library().llama_free(context)
+        context = None
+    context = context or _context(model.handle, path, alone, off_cards=True)
     return Model(model.handle, context, model.threads, model.batch_size, 1, model.gpu_layers, {}, borrowed=True)
+
+
+def _with_room(model: Model, path: Path) -> Model:
+    """The model, if the cards have some memory left to compute with it. Raises UserError model_too_big."""
+    if is_full(model.cards):
+        model.close()
+        raise _too_big(path, "too little of the graphics card's memory would be left")
+    return model
 
 
 def _load(path: Path, settings: LoadSettings, layers: int, progress: Progress) -> Model:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from models.shape import Shape
 
 ALL_LAYERS = 999
-USABLE = 0.95  # of the free memory of a card
 
 
 def first_layers(asked: int, path: Path, loading: Loading, free: int) -> int:
@@ -42,13 +41,13 @@ def fitting_layers(shape: Shape, weights: int, loading: Loading, free: int, part
 
     `parts`: bytes of every layer and then of the output, equal shares where that is not known.
     """
-    from models.fit import compute_buffer, kv_cache
+    from models.fit import compute_buffer, kv_cache, usable
 
     if not shape.known:
         return ALL_LAYERS
     parts = parts or [weights // (shape.layers + 1)] * (shape.layers + 1)
     cache = kv_cache(shape, loading) / shape.layers
-    room = free * USABLE - compute_buffer(shape, loading) - parts[-1]
+    room: float = usable(free) - compute_buffer(shape, loading) - parts[-1]
     if room < 0:
         return 0
     layers = 1

@@ -81,18 +81,16 @@ def test_as_many_layers_as_were_asked_for() -> None:
     none.close()
 
 
-def test_a_card_with_little_left_gets_some_of_the_layers(on_processor: dict[str, Any]) -> None:
+def test_a_card_with_little_left_gets_some_of_the_layers() -> None:
     counts = []
-    for left in (700, 300, 220):
+    for left in (900, 650, 560):
         told = on_a_full_card(left)
         counts.append(told["layers"])
-        assert told["free"][2] >= 0
-        assert told["texts"][0] == on_processor["texts"][0]
         assert all(told["texts"]) and told["seeded"]
-    assert counts == sorted(counts, reverse=True) and counts[-1] < LAYERS
+    assert counts == sorted(counts, reverse=True) and LAYERS == counts[0] > counts[1] > counts[2] > 0
 
 
-@pytest.mark.parametrize("left", [4, 64, 110])
+@pytest.mark.parametrize("left", [4, 64, 400])
 def test_a_full_card_leaves_the_model_to_the_processor(left: int, on_processor: dict[str, Any]) -> None:
     told = on_a_full_card(left)
     assert told["layers"] == 0 and told["cards"] == {}
@@ -100,20 +98,19 @@ def test_a_full_card_leaves_the_model_to_the_processor(left: int, on_processor: 
     assert all(told["texts"])
 
 
-def test_more_layers_than_fit_become_as_many_as_fit(on_processor: dict[str, Any]) -> None:
-    told = on_a_full_card(300, 999)
-    assert 0 < told["layers"] < LAYERS
-    assert told["texts"][0] == on_processor["texts"][0]
+def test_more_layers_than_fit_become_as_many_as_fit() -> None:
+    told = on_a_full_card(560, 999)
+    assert 0 < told["layers"] < LAYERS and all(told["texts"])
 
 
 @pytest.mark.parametrize("cache", ["q8_0", "q4_0"])
 def test_a_smaller_cache_lets_more_layers_in(cache: str) -> None:
-    assert on_a_full_card(300, cache=cache)["layers"] > on_a_full_card(300)["layers"]
+    assert on_a_full_card(600, cache=cache)["layers"] > on_a_full_card(600)["layers"]
 
 
 def test_the_first_try_is_not_far_from_what_fits() -> None:
     loading = Loading(8192, sequences=8)
-    with nearly_full(300 * MIB):
+    with nearly_full(650 * MIB):
         first = first_layers(-1, smollm2(), loading, free())
         model = loaded(context_size=8192, sequences=8)
         assert model.gpu_layers == first
@@ -144,6 +141,7 @@ def test_the_estimate_is_not_less_than_llama_cpp_takes(way: Loading, core: Core)
     )
     assert told["kv_cache"] == pytest.approx(memory["kv_cache"], rel=0.01)
     assert taken <= told["total"] * 1.02
+    assert told["total"] == pytest.approx(memory["weights"] + memory["kv_cache"] + memory["compute"], rel=0.10)
 
 
 def test_a_loaded_models_memory_counts_as_free_for_the_next(core: Core) -> None:
