@@ -43,6 +43,7 @@ class SettingsPage(PageWidget):
         self.controls: dict[str, Control] = {}
         self.memory, self.server = MemoryCost(desk), ServerSwitch(desk)
         self.draft_note = label("", "dim", wrap=True)
+        self.draft_note.hide()
         self.notes = {"draft_model": self.draft_note}
         self.memory.reported.connect(self._show_draft)
         self.insets: dict[str, QFrame] = {"memory": self.memory, "server": self.server}
