@@ -22,6 +22,8 @@ class Bare:
         import llama_cpp
 
         self.api: Any = llama_cpp
+        self._hear: Any = llama_cpp.llama_log_callback(lambda level, text, data: None)
+        llama_cpp.llama_log_set(self._hear, None)
         model = llama_cpp.llama_model_load_from_file(str(file).encode(), llama_cpp.llama_model_default_params())
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = context, BATCH, BATCH
