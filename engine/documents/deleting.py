@@ -20,6 +20,7 @@ AT_ONCE = 200  # files a transaction, so that nobody waits long for the write lo
 SHORTEST = 8  # bytes of a needle: what is shorter stands in other files by chance
 TRIES, PAUSE_S = 20, 0.5
 SAMPLES, SAMPLE_CHARS = 20, 40
+LONG_RUN = 6  # characters of Chinese that nobody else writes by chance
 PIECE = 8 << 20
 Step = Callable[[int, int], object]
 
@@ -167,8 +168,7 @@ def _forms(text: str) -> Iterator[bytes]:
     once = (words, ready, " ".join(ready.split()), words.encode("unicode_escape").decode("ascii"))
     raw = [form.encode("utf-8", "replace") for form in once]
     raw += [words.encode(code, "replace") for code in ("utf-16-le", "gb18030")]
-    if CJK_RUN.search(words):
-        raw += [run.group().encode() for run in CJK_RUN.finditer(words)]
+    raw += [run.group().encode() for run in CJK_RUN.finditer(words) if len(run.group()) >= LONG_RUN]
     yield from {form for form in raw if len(form) >= SHORTEST}
 
 

@@ -56,19 +56,24 @@ def remove(core: Core, call: Call, collection: str, prove: bool = False) -> dict
     store = core.documents.store
     row = collections.row_of(store, collection)
     core.documents.end_jobs(row["id"])
-    held = _held(core, row["number"]) if prove else []
+    held = _held(core, row["number"]) if prove else None
+    gone = [one["id"] for one in store.rows("SELECT id FROM files WHERE collection = ?", row["number"])]
     delete_collection(store, row["number"])
-    return _wiped(core, row["id"], (), held if prove else None)
+    _forget(core, row, gone)
+    wipe(store)
+    return _proved(core, held)
 
 
 def delete(core: Core, call: Call, collection: str, files: list[int], prove: bool = False) -> dict[str, Any]:
     """Delete files from a collection for good; those on the disk stay, and stay left out."""
     store = core.documents.store
     row = collections.row_of(store, collection)
-    held = [one for file in files for one in _held(core, row["number"], file)] if prove else []
+    held = [one for file in files for one in _held(core, row["number"], file)] if prove else None
     leave_out(store, row["number"], files)
     delete_files(store, row["number"], files)
-    return _wiped(core, row["id"], (row["number"],), held if prove else None)
+    _forget(core, row, files)
+    wipe(store, [row["number"]])
+    return _proved(core, held)
 
 
 def add(core: Core, call: Call, collection: str, paths: list[str]) -> dict[str, Any]:
@@ -169,16 +174,25 @@ def _held(core: Core, number: int, file: int = 0) -> list[str]:
     return [passage for row in rows for passage in passages(row["text"])]
 
 
-def _wiped(core: Core, collection: str, numbers: tuple[int, ...], held: list[str] | None) -> dict[str, Any]:
-    """The traces of what was deleted go; the proof of it if passages were `held`."""
-    store = core.documents.store
+def _forget(core: Core, row: dict[str, Any], files: list[int]) -> None:
+    """What was deleted goes from memory, from the caches, from stored answers and from the list of jobs."""
+    from engine.documents import lexical, vectors
+    from engine.documents.traces import forget_in_answers
+
+    for leg in (lexical, vectors):
+        leg.forget(core.documents.store, row["number"])
+    forget_in_answers(core.store, files)
     core.forget_read()
-    core.documents.forget_names(collection)
-    wipe(store, numbers)
+    core.documents.forget_names(row["id"])
     core.store.fold()
-    core.documents.changed(collection)
+    core.documents.changed(row["id"])
+
+
+def _proved(core: Core, held: list[str] | None) -> dict[str, Any]:
+    """The search for what was deleted, passages that other documents have as well left out."""
     if held is None:
         return {}
+    store = core.documents.store
     own = [one for one in held if not store.row("SELECT 1 FROM texts WHERE instr(text, ?) LIMIT 1", one)]
     return {"proof": _proof(prove_deleted(home(), own)) if own else None}
 
