@@ -170,10 +170,10 @@ class _Reading:
 
     def _quotes(self, cited: Sequence[Cited]) -> list[Place]:
         """The best sentence by its words, then those that the answer rests on."""
-        best, *others = self.evidence or [None]
-        worth = [one for one in others if best and one.share >= LEAST_QUOTE and one.score >= BESIDE * best.score]
+        best = self.evidence[:1]
+        worth = [one for one in self.evidence[1:] if one.share >= LEAST_QUOTE and one.score >= BESIDE * best[0].score]
         rested = [place for one in cited for place in one.places[:1]]
-        places = [*map(_place, [best] if best else []), *rested, *map(_place, worth)]
+        places = [*map(_place, best), *rested, *map(_place, worth)]
         return list(dict.fromkeys(places))[:QUOTES]
 
 

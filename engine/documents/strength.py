@@ -68,5 +68,5 @@ def _other_language(question: str, hits: Sequence[Hit]) -> float:
 
     if has_cjk(question) == has_cjk(hits[0].text):
         return 0.0
-    likeness = max(hit.legs.get("dense", {}).get("similarity", 0.0) for hit in hits)
+    likeness = max(hit.legs.get("dense", {}).get("score", 0.0) for hit in hits)
     return min(1.0, WEAK * likeness / LIKE)

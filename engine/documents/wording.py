@@ -39,20 +39,20 @@ class Weights:
     """
 
     def __init__(self, frequency: Frequency, chunks: int) -> None:
-        self._frequency, self._chunks = frequency, max(1, chunks)
+        self.frequency, self.chunks = frequency, max(1, chunks)
         self._known: dict[str, float] = {}
 
     def of(self, word: str) -> float:
         """Never below a tenth: a word that stands everywhere still counts."""
         if word not in self._known:
-            count = min(self._frequency(word), self._chunks)
-            self._known[word] = max(0.1, math.log(1 + (self._chunks - count + 0.5) / (count + 0.5)))
+            count = min(self.frequency(word), self.chunks)
+            self._known[word] = max(0.1, math.log(1 + (self.chunks - count + 0.5) / (count + 0.5)))
         return self._known[word]
 
     @property
     def full(self) -> float:
         """The weight of a word that stands nowhere: the most there is."""
-        return math.log(1 + (self._chunks + 0.5) / 0.5)
+        return math.log(1 + (self.chunks + 0.5) / 0.5)
 
     def total(self, words: Iterable[str]) -> float:
         """The weight of several words together."""
