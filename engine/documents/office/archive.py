@@ -60,11 +60,12 @@ class Archive:
         member = self.find(name)
         if not member:
             return b""
-        pieces = []
+        pieces, size = [], 0
         with self.stream(member) as file:
             while piece := file.read(PIECE):
                 pieces.append(piece)
-                if most and sum(map(len, pieces)) > most:
+                size += len(piece)
+                if most and size > most:
                     raise too_large(self.path)
         return b"".join(pieces)
 

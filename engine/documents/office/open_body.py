@@ -144,8 +144,8 @@ class Story:
     def _object(self, element: _Element) -> Iterator[Block]:
         """An embedded chart as its titles and its table; anything else as its words."""
         root = next(iter(element), None) if len(element) else self._embedded(attribute(element, "href"))
-        chart = next(descendants(root, "chart"), None) if root is not None else None
-        if chart is None or not len(chart):
+        chart = next((one for one in descendants(root, "chart") if child(one, "table") is not None), None)
+        if chart is None:
             words = "" if root is None else " ".join("".join(_words(root)).split())
             yield Block("text", words, page=self.page)
             return

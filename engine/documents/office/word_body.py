@@ -43,6 +43,8 @@ class Story:
         self.part = part
         self.page = 1 if pages else 0
         self.depth = depth
+        self._row_page = 0
+        self._begins = 0  # the page on which the paragraph has its first words
         self._after: list[_Element] = []  # what a paragraph refers to: read when its text is complete
 
     def blocks(self, container: _Element) -> Iterator[Block]:
@@ -57,11 +59,11 @@ class Story:
                 yield from self.blocks(one)
 
     def _paragraph(self, element: _Element) -> Iterator[Block]:
-        page = self.page
+        self._begins = 0
         text = self._text(element).strip()
         waiting, self._after = self._after, []
         if text and not self._style(element).hidden:
-            yield self._placed(element, text, page)
+            yield self._placed(element, text, self._begins or self.page)
         for one in waiting:
             yield from self._referred(one)
 
@@ -89,6 +91,7 @@ class Story:
             name = local(one)
             if name in ("t", "sym"):
                 parts.append(one.text or "" if name == "t" else _symbol(one))
+                self._begins = self._begins or self.page
             elif name in SIGNS:
                 parts.append(SIGNS[name] if attribute(one, "type") not in ("page", "column") else "\n")
             elif name == "lastRenderedPageBreak":
@@ -171,6 +174,7 @@ class Story:
         """Rows of texts: a cell merged downwards is said again in each row, one merged sideways once."""
         above: list[str] = []
         for row in _rows(element):
+            self._row_page = self.page
             line: list[str] = [""] * min(whole_number(attribute(child(row, "trPr", "gridBefore"), "val")), MOST_SPAN)
             for cell in _cells(row):
                 line += self._cell(cell, above, len(line), aside)
@@ -180,7 +184,10 @@ class Story:
     def _cell(self, cell: _Element, above: list[str], column: int, aside: list[Block]) -> list[str]:
         properties = child(cell, "tcPr")
         merged = child(properties, "vMerge")
-        inner = list(self._inner(self.part).blocks(cell))
+        story = self._inner(self.part)
+        story.page = self._row_page
+        inner = list(story.blocks(cell))
+        self.page = max(self.page, story.page)  # a row over two pages says so in each of its cells
         aside += [block for block in inner if block.kind == "note"]
         text = " ".join(_flat(block) for block in inner if block.kind != "note")
         if merged is not None and attribute(merged, "val", "continue") == "continue" and not text:

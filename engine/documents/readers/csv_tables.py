@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from engine.documents.block import Block, Limits
@@ -24,13 +24,13 @@ def read(path: Path, limits: Limits) -> Iterator[Block]:
         encoding = encoding_of(file.read(SAMPLE))
     csv.field_size_limit(LONGEST_CELL)
     with path.open(encoding=encoding, errors="replace", newline="") as lines:
-        sample = list(islice(lines, 50))
+        sample = lines.read(SAMPLE).splitlines()[:50]
         told = sample[0].strip().lower() if sample else ""
-        separator = told[4:5] if told.startswith("sep=") and len(told) == 5 else separator_of(sample, path.suffix)
         lines.seek(0)
-        if told.startswith("sep="):
-            next(lines)
         try:
+            separator = told[4] if re.fullmatch("sep=.", told) else separator_of(sample, path.suffix)
+            if told.startswith("sep="):
+                next(lines)
             yield from table_blocks(csv.reader(lines, delimiter=separator))
         except csv.Error as error:
             raise unreadable(path) from error

@@ -28,7 +28,7 @@ def read(path: Path, limits: Limits) -> Iterator[Block]:
         named = [target for kind, target in archive.relations("").values() if kind == "officeDocument"]
         part = named[0] if named else "xl/workbook.xml"
         root = archive.tree(part)
-        if root is None:
+        if root is None or local(root) != "workbook":
             raise unreadable(path)
         book = _book(archive, part, root)
         sheets = list(_sheets(archive, part, root))

@@ -37,7 +37,7 @@ def read(path: Path, limits: Limits) -> Iterator[Block]:
         named = [target for kind, target in archive.relations("").values() if kind == "officeDocument"]
         part = named[0] if named else "ppt/presentation.xml"
         root = archive.tree(part)
-        if root is None:
+        if root is None or local(root) != "presentation":
             raise unreadable(path)
         relations = archive.relations(part)
         asked = [_relation(one) for one in children(child(root, "sldIdLst"), "sldId")]
