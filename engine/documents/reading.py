@@ -27,7 +27,7 @@ from engine.documents.read_wire import unpacked
 from engine.documents.refusals import unreadable
 
 LOOK_S = 0.05  # between two looks at cancelling and time
-WEIGH_S = 0.25  # between two looks at memory
+WEIGH_S = 0.4  # between two looks at memory
 PAGE_S = 30  # a page that was read gives so many seconds more: scans take some each, and may have hundreds
 FILES_A_PROCESS = 500
 RESTING_BYTES = 700 << 20  # a process that holds more than this after a file is not used for the next
@@ -167,17 +167,17 @@ class _Child:
                 raise _timeout(path, limits)
             if now > weigh_at:
                 weigh_at = now + WEIGH_S
-                if self.bytes() > limits.memory:
+                if self.bytes(whole=True) > limits.memory:
                     raise out_of_memory(path, limits)
 
-    def bytes(self) -> int:
-        """Memory it and what it started hold now; 0 once it is gone."""
+    def bytes(self, whole: bool = False) -> int:
+        """Memory it holds now, with `whole` what it started too; 0 once it is gone."""
         import psutil
 
         total = 0
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self._process.pid)
-            for one in (process, *process.children(recursive=True)):
+            for one in (process, *(process.children(recursive=True) if whole else ())):
                 total += int(one.memory_info().rss)
         return total
 

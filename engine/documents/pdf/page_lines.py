@@ -63,10 +63,12 @@ class PageText:
         if not places:
             return
         last = "-" if hyphen else ""
-        if _is_whole(places, size) and not _is_stretched(places, text, size):
+        stretched = _is_stretched(places, text, size)
+        if not stretched and _is_whole(places, size):
             yield Segment(_clean(text) + last, *_around(places), size, bold)
             return
-        pieces = list(self._pieces(begin, end, size))
+        by_parts = not stretched and all(one[2] <= two[0] + size for one, two in pairwise(places))
+        pieces = list(self._parts(begin, end, places, size) if by_parts else self._pieces(begin, end, size))
         for number, (piece, place) in enumerate(pieces):
             yield Segment(piece + (last if number == len(pieces) - 1 else ""), *place, size, bold)
 
@@ -95,6 +97,30 @@ class PageText:
                 places.append(place)
         if places:
             yield _clean(text), _around(places)
+
+    def _parts(self, begin: int, end: int, places: list[Place], size: float) -> Iterator[tuple[str, Place]]:
+        """As `_pieces`, by pdfium's own pieces: where each begins in the text is found by halving."""
+        group = [places[0]]
+        for one, two in pairwise(places):
+            if _is_apart(one, two, size):
+                cut = self._first_right_of((one[2] + two[0]) / 2, begin, end)
+                yield _clean(self.characters[begin:cut]), _around(group)
+                begin, group = cut, []
+            group.append(two)
+        yield _clean(self.characters[begin:end]), _around(group)
+
+    def _first_right_of(self, x: float, begin: int, end: int) -> int:
+        while begin < end:
+            middle = (begin + end) // 2
+            seen = middle
+            while seen < end and self.characters[seen].isspace():
+                seen += 1
+            place = self._character(seen) if seen < end else None
+            if place is None or place[0] >= x:
+                end = middle
+            else:
+                begin = seen + 1
+        return begin
 
     def _character(self, index: int) -> Place | None:
         left, right, bottom, top = self._numbers
@@ -138,9 +164,14 @@ class Turn:
 
         self._zero = shown(0, 0)
         self._right, self._up = shown(100, 0), shown(0, 100)
+        moved = (self._right[0] - self._zero[0], self._right[1] - self._zero[1], self._up[1] - self._zero[1])
+        self._upright = max(abs(moved[0] - 100), abs(moved[1]), abs(moved[2] + 100)) < 0.01
 
     def place(self, left: float, top: float, right: float, bottom: float) -> Place:
         """A rectangle as (left, top, right, bottom), top above bottom."""
+        if self._upright:
+            x, y = self._zero
+            return x + left, y - top, x + right, y - bottom
         one, two = self._point(left, top), self._point(right, bottom)
         return min(one[0], two[0]), min(one[1], two[1]), max(one[0], two[0]), max(one[1], two[1])
 

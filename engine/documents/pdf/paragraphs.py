@@ -19,6 +19,7 @@ MARK_ALONE = re.compile(rf"(?:[{BULLETS}]|\.\d{{1,2}}|\(?\d{{1,3}}[.)、]|\(?[a-
 NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2}){1,4})\.?\s+\S")
 CHINESE_PART = re.compile(r"第[一二三四五六七八九十百零\d]{1,5}([篇编部章节])")
 CAPTION = re.compile(r"(?:Figure|Fig\.|Table|Chart)\s+\d|[图表]\s*\d")
+HEADING_LINES = 4
 ENDS = '.。!！?？:：;；…”"'
 
 
@@ -74,7 +75,11 @@ def _continues(lines: Sequence[Row], line: Row, body: Body) -> bool:
         return False
     if min(last.right, line.right) <= max(last.left, line.left):
         return False
-    if _level(joined(row.text for row in lines), first, body) and _ends_early(last, line):
+    if (
+        len(lines) < HEADING_LINES
+        and _level(joined(row.text for row in lines), first, body)
+        and _ends_early(last, line)
+    ):
         return False
     indented = line.left > last.left + 0.9 * size and len(lines) > 1
     return not indented and not (_ends_early(last, line) and last.text[-1] in ENDS)

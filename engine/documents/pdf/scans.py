@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 LONGEST_PX = 2000  # side of the picture that is read: 170 dots an inch for A4
 FEW = 16  # letters: a page with fewer and a picture on it is a scan
+BLANK = re.compile(r"\s+")
+MEANINGLESS = re.compile(r"[\x00-\x01\x03-\x1f\ufffd\ue000-\uf8ff]")
 BROKEN = 0.3  # share of characters without a meaning that makes the text useless
 
 
 def is_scan(page: Any, characters: str) -> bool:
     """Whether the page's text is to be read from how it looks."""
-    letters = [character for character in characters if not character.isspace()]
+    letters = BLANK.sub("", characters)
     if len(letters) >= FEW:
-        return sum(map(_is_broken, letters)) > BROKEN * len(letters)
+        return len(MEANINGLESS.findall(letters)) > BROKEN * len(letters)
     return has_pictures(page)
 
 
@@ -38,7 +41,3 @@ def pixels(page: Any, longest_px: int = LONGEST_PX) -> tuple[Any, float]:
         return bitmap.to_numpy()[:, :, :3].copy(), 1 / scale
     finally:
         bitmap.close()
-
-
-def _is_broken(character: str) -> bool:
-    return character == "\ufffd" or "\ue000" <= character <= "\uf8ff" or character < " "

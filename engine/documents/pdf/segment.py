@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -34,27 +35,27 @@ class Row:
     def left(self) -> float:
         return self.segments[0].left
 
-    @property
+    @cached_property
     def right(self) -> float:
         return max(segment.right for segment in self.segments)
 
-    @property
+    @cached_property
     def top(self) -> float:
         return min(segment.top for segment in self.segments)
 
-    @property
+    @cached_property
     def bottom(self) -> float:
         return max(segment.bottom for segment in self.segments)
 
-    @property
+    @cached_property
     def size(self) -> float:
         return max(segment.size for segment in self.segments)
 
-    @property
+    @cached_property
     def bold(self) -> bool:
         return all(segment.bold for segment in self.segments)
 
-    @property
+    @cached_property
     def text(self) -> str:
         return " ".join(segment.text for segment in self.segments)
 
