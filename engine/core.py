@@ -13,6 +13,7 @@ from engine.api.settings import Settings, load_settings, save_settings
 from engine.attachments import forget_unused
 from engine.chats import Chats
 from engine.documents.library import Library
+from engine.documents.searching import Searching
 from engine.prefix_store import PrefixStore
 from engine.runner import Runner
 from engine.store import Store
@@ -42,6 +43,7 @@ class Core:
         self.runner.ended.append(self._job_ended)
         self.documents = Library(self.runner, self.broadcast)
         self.listen(self.documents.heard)
+        self.searching = Searching()
 
     def listen(self, send: Send) -> None:
         """Have every broadcast sent to `send` too."""
@@ -89,6 +91,7 @@ class Core:
         for close in self.at_close:
             close()
         self.runner.close()
+        self.searching.close()
         self.documents.close()
         self.residents.close()
         self.store.close()

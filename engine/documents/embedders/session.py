@@ -161,7 +161,7 @@ def largest_weight() -> int:
 
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return 127
-    return 127 if processor_features() & {"avx512_vnni", "avx_vnni"} else 63
+    return 127 if processor_features() & {"AVX512_VNNI", "AVX_VNNI"} else 63
 
 
 def _session(graph: Path, threads: int) -> Any:
