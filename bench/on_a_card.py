@@ -34,6 +34,7 @@ class Bare:
         import llama_cpp
 
         self.api: Any = llama_cpp
+        self._model = model
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = CONTEXT, 512, 512
         params.n_seq_max, params.kv_unified = TOGETHER, True
@@ -50,10 +51,11 @@ class Bare:
         api.llama_sampler_chain_add(chain, api.llama_sampler_init_greedy())
         return chain
 
-    def run(self, prompts: list[list[int]]) -> dict[str, float]:
+    def run(self, texts: list[str]) -> dict[str, float]:
         """Tokens a second, all prompts together: TOKENS more for each."""
         self.api.llama_memory_clear(self.api.llama_get_memory(self.context), True)
         begun = time.perf_counter()
+        prompts = [self._model.tokenize(text) for text in texts]
         tokens = [self._read(prompt, number) for number, prompt in enumerate(prompts)]
         first = time.perf_counter()
         for step in range(TOKENS - 1):
@@ -149,8 +151,7 @@ def measure(file: Path, name: str) -> None:
             pairs = []
             for number in range(ROUNDS + 1):
                 prompts = prompts_of(many, number, length)
-                tokens = [made.tokenize(prompt) for prompt in prompts]
-                pairs.append((ours(made, prompts), bare.run(tokens)))
+                pairs.append((ours(made, prompts), bare.run(prompts)))
             told = ("prefill", "decode", "whole") if many == 1 else ("whole",)
             for what in told:
                 rates = [(house[what], alone[what]) for house, alone in pairs[1:]]

@@ -56,8 +56,9 @@ class Slots:
             slot.clear()
         slot.adapters, slot.conversation, slot.dirty = adapters, conversation, True
         self.busy.add(slot.number)
-        for idle in self._idle():
-            self._park(idle)
+        if self.model.needs_cores:
+            for idle in self._idle():
+                self._park(idle)
         return slot
 
     def claim(self, slot: Slot, tokens: list[int], adapters: AdapterKey, conversation: str) -> bool:
@@ -157,6 +158,8 @@ class Slots:
             slot.clear()
 
     def _can_park(self, slot: Slot) -> bool:
+        if not (slot.conversation or self.model.needs_cores):
+            return False  # a card reads a text again as quickly as it gives it out
         pictures = any(token < 0 for token in slot.held)  # llama.cpp counts their positions in another way
         size = 0 if pictures else slot.state_bytes()
         return 0 < size <= self._parking.limit_bytes and size <= self._room()

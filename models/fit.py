@@ -71,6 +71,13 @@ def usable(free: int) -> int:
     return max(0, min(int(free * 0.95), free - WORKING))
 
 
+def scratch(heads: int, loading: Loading) -> int:
+    """Bytes that a card takes beyond WORKING while it reads a long text; nothing with flash attention."""
+    if loading.flash or loading.kv_type != "f16":
+        return 0
+    return heads * _padded(loading.context) * min(loading.batch, loading.context) * 2
+
+
 def kv_cache(shape: Shape, loading: Loading) -> int:
     """Bytes of the KV cache."""
     cells, element = _padded(loading.context), KV_TYPES[loading.kv_type]

@@ -58,13 +58,13 @@ def free_on_cards() -> int:
     return sum(card["free"] for card in cards())
 
 
-def is_full(names: Collection[str]) -> bool:
-    """Whether one of these cards has too little left to compute on.
+def is_full(names: Collection[str], scratch: int = 0) -> bool:
+    """Whether one of these cards has too little left to compute on: LEAST_FREE and `scratch` bytes.
 
-    The first text takes memory that no buffer was promised for: 85 MB were seen with a model of 135M, NNN with one of
-    8B. Where there is none llama.cpp does not fail, it ends the process.
+    The first texts take memory that no buffer was promised for, some 100 MB. Where there is none llama.cpp does not
+    fail, it ends the process.
     """
-    return any(card["name"] in names and card["free"] < LEAST_FREE for card in cards())
+    return any(card["name"] in names and card["free"] < LEAST_FREE + scratch for card in cards())
 
 
 def system_info() -> dict[str, Any]:

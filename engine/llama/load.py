@@ -70,7 +70,7 @@ def load(path: Path, settings: LoadSettings, progress: Progress = lambda done: T
     layers = first_layers(settings.gpu_layers, path, settings.memory(), free_on_cards())
     while True:
         try:
-            return _with_room(_load(path, settings, layers, progress), path)
+            return _with_room(_load(path, settings, layers, progress), path, settings)
         except UserError as error:
             if error.code != "model_too_big" or layers == 0:
                 raise
@@ -86,19 +86,27 @@ def beside(model: Model, path: Path, settings: LoadSettings) -> Model:
         if not model.gpu_layers:
             raise
         context = None
-    if context and is_full(model.cards):
+    if context and is_full(model.cards, _scratch(model.handle, settings)):
         library().llama_free(context)
         context = None
     context = context or _context(model.handle, path, alone, off_cards=True)
     return Model(model.handle, context, model.threads, model.batch_size, 1, model.gpu_layers, {}, borrowed=True)
 
 
-def _with_room(model: Model, path: Path) -> Model:
+def _with_room(model: Model, path: Path, settings: LoadSettings) -> Model:
     """The model, if the cards have some memory left to compute with it. Raises UserError model_too_big."""
-    if is_full(model.cards):
+    if is_full(model.cards, _scratch(model.handle, settings)):
         model.close()
         raise _too_big(path, "too little of the graphics card's memory would be left")
     return model
+
+
+def _scratch(handle: Any, settings: LoadSettings) -> int:
+    """Bytes that a card takes while it reads a long text: without flash attention a copy of every head's weight for
+    every pair of tokens, in 16 bits."""
+    from models.fit import scratch
+
+    return scratch(int(library().llama_model_n_head(handle)), settings.memory())
 
 
 def _load(path: Path, settings: LoadSettings, layers: int, progress: Progress) -> Model:

@@ -41,13 +41,13 @@ def fitting_layers(shape: Shape, weights: int, loading: Loading, free: int, part
 
     `parts`: bytes of every layer and then of the output, equal shares where that is not known.
     """
-    from models.fit import compute_buffer, kv_cache, usable
+    from models.fit import compute_buffer, kv_cache, scratch, usable
 
     if not shape.known:
         return ALL_LAYERS
     parts = parts or [weights // (shape.layers + 1)] * (shape.layers + 1)
     cache = kv_cache(shape, loading) / shape.layers
-    room: float = usable(free) - compute_buffer(shape, loading) - parts[-1]
+    room: float = usable(free - scratch(shape.heads, loading)) - compute_buffer(shape, loading) - parts[-1]
     if room < 0:
         return 0
     layers = 1

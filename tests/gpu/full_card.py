@@ -1,4 +1,4 @@
-"""Loads a model on a card that is nearly full and has it answer; `full_card.py MODEL LEFT_MIB LAYERS CACHE`.
+"""Loads a model on a card that is nearly full and has it answer; `full_card.py MODEL LEFT_MIB LAYERS CACHE FLASH`.
 
 Prints JSON. In a process of its own: where the memory of the card ends in the middle of an answer, llama.cpp ends it.
 """
@@ -19,7 +19,7 @@ CONTEXT, TOGETHER = 8192, 8
 STORY = "Once upon a time there was a small cat who lived by the sea. Every morning"
 
 
-def main(file: Path, left: int, layers: int, cache: str) -> dict[str, Any]:
+def main(file: Path, left: int, layers: int, cache: str, flash: str) -> dict[str, Any]:
     """Layers and bytes on the card, what was free before, loaded, and after answering; and the answers."""
     from graphics_card import free, nearly_full
 
@@ -28,7 +28,7 @@ def main(file: Path, left: int, layers: int, cache: str) -> dict[str, Any]:
 
     free()  # the driver's own share is taken by the first who asks
     settings = LoadSettings(
-        context_size=CONTEXT, threads=4, gpu_layers=layers, sequences=TOGETHER, kv_type=cache, batch_size=512
+        context_size=CONTEXT, threads=4, gpu_layers=layers, sequences=TOGETHER, kv_type=cache, flash_attention=flash
     )
     with nearly_full(left):
         before = free()
@@ -76,4 +76,4 @@ class Heard:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]) << 20, int(sys.argv[3]), sys.argv[4])))
+    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]) << 20, int(sys.argv[3]), *sys.argv[4:6])))

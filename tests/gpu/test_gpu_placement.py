@@ -33,8 +33,8 @@ def loaded(**settings: Any) -> Any:
     return load(smollm2(), LoadSettings(**{"context_size": 2048, "threads": 1, **settings}))
 
 
-def on_a_full_card(left: int, layers: int = -1, cache: str = "f16") -> dict[str, Any]:
-    call = [sys.executable, str(SCRIPT), str(smollm2()), str(left), str(layers), cache]
+def on_a_full_card(left: int, layers: int = -1, cache: str = "f16", flash: str = "auto") -> dict[str, Any]:
+    call = [sys.executable, str(SCRIPT), str(smollm2()), str(left), str(layers), cache, flash]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -106,6 +106,11 @@ def test_more_layers_than_fit_become_as_many_as_fit() -> None:
 @pytest.mark.parametrize("cache", ["q8_0", "q4_0"])
 def test_a_smaller_cache_lets_more_layers_in(cache: str) -> None:
     assert on_a_full_card(600, cache=cache)["layers"] > on_a_full_card(600)["layers"]
+
+
+def test_without_flash_attention_room_is_left_for_its_copies() -> None:
+    told = on_a_full_card(800, flash="off")
+    assert 0 < told["layers"] < LAYERS and all(told["texts"])
 
 
 def test_the_first_try_is_not_far_from_what_fits() -> None:
