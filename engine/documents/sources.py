@@ -19,14 +19,13 @@ TOP = 10
 
 def sources_of(core: Core, uses: Sequence[DocumentUse], system: str = "") -> Sources:
     """All that `uses` name, searched as one. Raises UserError unknown_collection."""
-    from engine.requests.documents_search import found_in
-
     store = core.documents.store
     rows = [row_of(store, use["collection"]) for use in uses]
     told = [get(store, row["id"])["settings"].get("system", "") for row in rows]
 
     def search(question: str) -> list[Hit]:
-        each = [found_in(core, use["collection"], question, TOP, _filters(use)).hits for use in uses]
+        found = (core.searching.search(store, use["collection"], question, TOP, _filters(use)) for use in uses)
+        each = [one.hits for one in found]
         return sorted((hit for hits in each for hit in hits), key=lambda hit: -hit.score)[:TOP]
 
     words = [weights_in(store, row["number"]) for row in rows]
