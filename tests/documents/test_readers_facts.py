@@ -111,7 +111,12 @@ FACTS: dict[str, list[tuple[str, int, str]]] = {
     "a.tsv": [("table", 0, "Depth | 12 m")],
     "a.doc": [("heading", 0, "第一章 Vertrag"), ("text", 0, "Body text é"), ("note", 0, "A footnote")],
     "a.ppt": [("heading", 1, "Review"), ("text", 1, "First point"), ("note", 1, "Say hello")],
-    "a.xls": [("heading", 1, "Prices"), ("table", 1, "茶 | 25% | 2024-03-01")],
+    "a.xls": [
+        ("heading", 1, "Prices"),
+        ("table", 1, "茶 | 25% | 2024-03-01"),
+        ("header", 1, "Internal"),
+        ("caption", 1, "Sales"),
+    ],
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from office_files import paragraph, plain_word_file, sheets_file, slides_file, word_file, word_xml
+from office_files import STYLES, paragraph, plain_word_file, sheets_file, slides_file, word_file, word_xml
 
 from engine.documents.block import Block, Limits
 from engine.documents.office.list_numbers import written
@@ -101,6 +101,21 @@ def test_headers_footers_formulas_and_pages(word: list[Block]) -> None:
 def test_what_python_docx_writes_is_read(tmp_path: Path) -> None:
     blocks = read(word_docx.read, plain_word_file(tmp_path / "a.docx", "Tide tables", "High water at noon."))
     assert [(b.kind, b.text) for b in blocks] == [("heading", "Tide tables"), ("text", "High water at noon.")]
+
+
+def test_a_run_may_show_what_its_style_hides(tmp_path: Path) -> None:
+    shown_again = paragraph("Shown again", "Secret", run='<w:vanish w:val="0"/>')
+    path = word_xml(tmp_path / "a.docx", shown_again + paragraph("Still hidden", "Secret"), styles=STYLES)
+    assert [b.text for b in read(word_docx.read, path)] == ["Shown again"]
+
+
+def test_pages_go_on_after_a_table_over_two_pages(tmp_path: Path) -> None:
+    cell = "<w:tc><w:p><w:r>{}<w:t>{}</w:t></w:r></w:p></w:tc>"
+    turn = "<w:lastRenderedPageBreak/>"
+    rows = cell.format("", "a") + cell.format("", "b"), cell.format(turn, "c") + cell.format(turn, "d")
+    table = "<w:tbl>" + "".join(f"<w:tr>{row}</w:tr>" for row in rows) + "</w:tbl>"
+    blocks = read(word_docx.read, word_xml(tmp_path / "a.docx", table + paragraph("After")))
+    assert [(b.kind, b.page) for b in blocks] == [("table", 1), ("text", 2)]
 
 
 def test_the_strict_form_of_the_format_is_read(tmp_path: Path) -> None:

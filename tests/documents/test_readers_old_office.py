@@ -61,6 +61,9 @@ def test_excel_97_shows_dates_and_percentages(tmp_path: Path) -> None:
     assert kept(list(old_excel_xls.read(path, Limits()))) == [
         ("heading", "Prices", 1),
         ("table", "| Item | Share | Since |\n| --- | --- | --- |\n| 茶 | 25% | 2024-03-01 |", 1),
+        ("header", "Internal & secret", 1),
+        ("footer", "Page", 1),
+        ("caption", "Sales", 1),
     ]
 
 

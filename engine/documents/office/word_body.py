@@ -44,6 +44,7 @@ class Story:
         self.page = 1 if pages else 0
         self.depth = depth
         self._row_page = 0
+        self._concealed = False  # by the style of the paragraph, unless a run says otherwise
         self._begins = 0  # the page on which the paragraph has its first words
         self._after: list[_Element] = []  # what a paragraph refers to: read when its text is complete
 
@@ -59,10 +60,10 @@ class Story:
                 yield from self.blocks(one)
 
     def _paragraph(self, element: _Element) -> Iterator[Block]:
-        self._begins = 0
+        self._begins, self._concealed = 0, self._style(element).hidden
         text = self._text(element).strip()
         waiting, self._after = self._after, []
-        if text and not self._style(element).hidden:
+        if text:
             yield self._placed(element, text, self._begins or self.page)
         for one in waiting:
             yield from self._referred(one)
@@ -123,7 +124,7 @@ class Story:
     def _hidden(self, run: _Element) -> bool:
         properties = child(run, "rPr")
         style = self.word.styles.get(attribute(child(properties, "rStyle"), "val"))
-        return is_on(child(properties, "vanish"), style.hidden if style else False)
+        return is_on(child(properties, "vanish"), (style is not None and style.hidden) or self._concealed)
 
     def _mark(self, reference: _Element) -> str:
         self._after.append(reference)

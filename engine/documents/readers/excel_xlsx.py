@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.documents.block import Block, Limits
 from engine.documents.office.archive import Archive, opened
 from engine.documents.office.drawings import described, drawing_blocks, text_of
+from engine.documents.office.margin_codes import plain_margin
 from engine.documents.office.markup import attribute, child, children, descendants, local, whole_number
 from engine.documents.office.sheet_cells import Book, cell_formats, rich_text, row_cells, shared_strings, streamed
 from engine.documents.refusals import too_large, unreadable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 SUFFIXES = (".xlsx", ".xlsm", ".xltx", ".xltm")
-MARGIN_CODE = re.compile(r'&(?:"[^"]*"|[0-9]+|K[0-9A-Fa-f]{6}|.)')
 
 
 def read(path: Path, limits: Limits) -> Iterator[Block]:
@@ -87,7 +86,7 @@ def _rows(
 def _margins(element: _Element, page: int) -> Iterable[Block]:
     said = set()
     for one in element:
-        text = " ".join(MARGIN_CODE.sub(" ", one.text or "").split())
+        text = plain_margin(one.text or "")
         if text and text not in said:
             said.add(text)
             yield Block("header" if local(one).endswith("Header") else "footer", text, page=page)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.documents.block import Block, Limits
+from engine.documents.office.archive import OLE_MAGIC
 from engine.documents.office.number_formats import shown
+from engine.documents.old_office.ole import opened, stream
+from engine.documents.old_office.sheet_margins import sheet_extras
 from engine.documents.refusals import protected, too_large, unreadable
 from engine.documents.sheets import sheet_tables
 
@@ -30,12 +33,15 @@ def read(path: Path, limits: Limits) -> Iterator[Block]:
     if path.stat().st_size > limits.memory // FACTOR:
         raise too_large(path)
     book = _opened(path)
+    extras = list(dict.fromkeys(_extras(path)))
     for page, name in enumerate(book.sheet_names(), 1):
         sheet = book.sheet_by_index(page - 1)
         if sheet.visibility == 0:
             yield Block("heading", name, 1, page)
             yield from sheet_tables(_rows(book, sheet), page)
-            yield from _notes(sheet, page)
+            notes = list(_notes(sheet, page))
+            yield from notes
+            yield from (one for one in extras if one.page == page and not any(one.text in note.text for note in notes))
 
 
 def _other_format(path: Path, head: bytes, limits: Limits) -> Iterator[Block]:
@@ -59,6 +65,15 @@ def _opened(path: Path) -> Book:
         return xlrd.open_workbook(str(path), logfile=said, formatting_info=True, ragged_rows=True)
     except (*faults, AssertionError, AttributeError, OverflowError) as error:
         raise protected(path) if "encrypted" in str(error).lower() else unreadable(path) from error
+
+
+def _extras(path: Path) -> Iterator[Block]:
+    """Headers, text boxes and charts; files so old that they are no OLE files have none."""
+    with path.open("rb") as file:
+        if file.read(8) != OLE_MAGIC:
+            return
+    with opened(path) as ole:
+        yield from sheet_extras(stream(ole, "Workbook") or stream(ole, "Book"))
 
 
 def _rows(book: Book, sheet: Sheet) -> Iterator[tuple[int, dict[int, str]]]:
