@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
@@ -39,9 +39,11 @@ def main() -> int:
             output.flush()
 
     kind, folder = sys.argv[1], Path(sys.argv[2])
-    params = json.loads(sys.stdin.buffer.readline())
+    # Unbuffered: Python ends with a fatal error while a thread waits inside the buffered reader of stdin.
+    source = os.fdopen(0, "rb", buffering=0, closefd=False)
+    params = json.loads(source.readline())
     cancelled = threading.Event()
-    threading.Thread(target=_listen, args=(cancelled,), daemon=True).start()
+    threading.Thread(target=_listen, args=(source, cancelled), daemon=True).start()
     started = time.monotonic()
     end = _run(kind, folder, params, report, cancelled)
     report({"event": "end", **end, "seconds": time.monotonic() - started, "peak_bytes": _peak_bytes()})
@@ -88,8 +90,8 @@ def _folder_lock(folder: Path) -> FileLock:
     return lock
 
 
-def _listen(cancelled: threading.Event) -> None:
-    sys.stdin.buffer.readline()
+def _listen(source: IO[bytes], cancelled: threading.Event) -> None:
+    source.readline()
     cancelled.set()
 
 
