@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,14 @@ class Talk:
         if isinstance(ended[0], Exception):
             raise ended[0]
         return dict(ended[0])
+
+    def wait(self, until: Callable[[], bool], seconds: float = 120.0) -> None:
+        """Go on once `until` is true. Raises TimeoutError."""
+        end = time.monotonic() + seconds
+        while not until():
+            if time.monotonic() > end:
+                raise TimeoutError
+            time.sleep(0.2)
 
     def _note(self, event: dict[str, Any]) -> None:
         self.events.append((time.perf_counter(), event))
