@@ -49,7 +49,7 @@ class Talk:
         self.client.start()
         self.events: list[tuple[float, dict[str, Any]]] = []
 
-    def ask(self, name: str, **params: Any) -> dict[str, Any]:
+    def ask(self, name: str, /, **params: Any) -> dict[str, Any]:
         """The result of one request. Raises the engine's UserError."""
         self.events = []
         ended: list[Any] = []

@@ -1,4 +1,4 @@
-"""Answers from documents on XQuAD with Qwen2.5-Coder-0.5B: the right words said, cited, and refused where they are gone.
+"""Answers from documents on XQuAD with Qwen2.5-Coder-0.5B: the right words said, cited, and refused if they are gone.
 
 `DESKSIDE_DATA` names the folder with retrieval/xquad_en and retrieval/xquad_zh (corpus, queries, qrels, answers); the
 number of questions a language can be given: `python bench/document_answers.py 30`. Questions are of those articles that
