@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -184,6 +185,10 @@ class Runner:
                 else:
                     self._relay(row["id"], event, running)
         running.process.wait()
+        for pipe in (stdin, stdout):
+            if pipe:
+                with suppress(BrokenPipeError):
+                    pipe.close()
         self._end(row["id"], end, running)
 
     def _relay(self, job: str, event: dict[str, Any], running: Running) -> None:
