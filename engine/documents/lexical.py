@@ -87,11 +87,11 @@ def find(
     words = query_terms(question, counted, BUDGET)[:MOST_WORDS]
     if not words:
         return Lexical(counts=seen, total=counts.total)
-    rows = _rows(store, number, _expression(words, seen), top, allowed)
+    rows = _rows(store, number, expression(words, seen), top, allowed)
     return Lexical([row[0] for row in rows], [-row[1] for row in rows], seen, counts.total)
 
 
-def _expression(words: list[str], counts: dict[str, int]) -> str:
+def expression(words: list[str], counts: dict[str, int]) -> str:
     """Any of the words. Where the rarest is too common by itself, it must stand together with the next rarest."""
     if counts[words[0]] <= BUDGET:
         return match_any(words)

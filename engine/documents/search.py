@@ -121,8 +121,8 @@ class _Search:
         """See `search`."""
         words, near = self._lexical(), self._dense(embedder)
         legs = self._legs(words, near, embedder)
-        ranking, trust = fused(legs, has_cjk(self._query))
-        ranked = [(chunk, score) for chunk, score in ranking if score > 0 or not trust]
+        ranking, trust = fused(legs)
+        ranked = [(chunk, score) for chunk, score in ranking if score > 0]
         told = {name: leg.told() for name, leg in legs.items()}
         hits = self._hits(ranked[: max(self._top, reranker.depth if reranker else 0)], told)
         if reranker and len(hits) > 1:
