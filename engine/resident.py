@@ -18,6 +18,7 @@ from engine.grammar.gbnf import check
 from engine.llama.adapters import Adapters
 from engine.llama.draft import Drafting, DraftModel
 from engine.llama.embed import Embedder
+from engine.llama.endless import endless, refuse_endless
 from engine.llama.load import LoadSettings, beside, load
 from engine.llama.model import Model
 from engine.llama.slot import AdapterKey, can_be_cut
@@ -100,8 +101,16 @@ class Resident:
             self.scheduler.guesser = self._guess
 
     def count(self, text: str, media: tuple[bytes, ...] = ()) -> int:
-        """Tokens of a rendered prompt, with the places that `media` take. Raises UserError no_vision, bad_image …"""
-        return len(self._projector().cut(text, media).tokens if media else self._prompt_tokens(text))
+        """Tokens of a rendered prompt, with the places that `media` take; of one far too long about how many.
+
+        Raises UserError no_vision, bad_image …
+        """
+        about = endless(self._model, text, self._model.context_size)
+        return about or len(self._projector().cut(text, media).tokens if media else self._prompt_tokens(text))
+
+    def refuse(self, text: str) -> None:
+        """Raises UserError context_too_long for a text so long that cutting it into tokens would only take time."""
+        refuse_endless(self._model, text)
 
     def _prompt_tokens(self, prompt: str) -> list[int]:
         """A prompt is counted before it is generated from: it need not be cut twice."""
@@ -112,7 +121,8 @@ class Resident:
         return tokens
 
     def tokenize(self, text: str, special: bool = True) -> list[int]:
-        """Tokens of a text as it is."""
+        """Tokens of a text as it is. Raises UserError context_too_long as `refuse` does."""
+        self.refuse(text)
         return self._model.tokenize(text, special)
 
     def detokenize(self, tokens: list[int]) -> str:
@@ -130,6 +140,7 @@ class Resident:
             raise _cannot_write(self.info.path)
         if request.grammar:
             check(request.grammar.text)  # here, not in the model's thread, where it is remembered
+        self.refuse(request.prompt)
         media = self._projector().cut(request.prompt, request.media) if request.media else None
         tokens = media.tokens if media else self._prompt_tokens(request.prompt)
         check_length(self._model, tokens)

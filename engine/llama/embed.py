@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.api.errors import UserError
 from engine.llama.embed_context import Piece, VectorContext, texts_together
+from engine.llama.endless import endless
 from engine.llama.frame import pair_tokens, text_tokens
 from engine.llama.load import damaged
 from engine.llama.model import Model
@@ -60,6 +61,13 @@ class Embedder:
     def tokens(self, text: str) -> list[int]:
         """A text as `embed` wants it, framed as the model was trained."""
         return text_tokens(self.model, text)
+
+    def refuse_endless(self, texts: Sequence[str]) -> None:
+        """Raises UserError context_too_long for a text so long that cutting it into tokens would only take time."""
+        for number, text in enumerate(texts, 1):
+            about = endless(self.model, text, self.limit)
+            if about:
+                raise _too_long(number, about - self.limit, self.limit)
 
     def pair(self, query: str, document: str) -> list[int]:
         """A question and a document as `rerank` wants them."""

@@ -10,6 +10,7 @@ from typing import Any
 from engine.api.errors import UserError
 from engine.api.messages import Stats, StopReason
 from engine.generation import Generation, Listener
+from engine.llama.endless import too_long
 from engine.llama.logprobs import logprob
 from engine.llama.model import Model
 from engine.llama.sample import Sampler
@@ -230,10 +231,4 @@ def check_length(model: Model, tokens: list[int]) -> None:
     if not tokens:
         raise UserError("empty_prompt", "There is nothing to answer.", "Write something first.")
     if over > 0:
-        raise UserError(
-            "context_too_long",
-            f"The conversation is {over} tokens longer than the context of {model.context_size} tokens.",
-            "Shorten it, or choose a larger context.",
-            over=over,
-            context=model.context_size,
-        )
+        raise too_long(over, model.context_size)
