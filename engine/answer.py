@@ -108,9 +108,15 @@ class Answer:
         return done.stats
 
     def _write_elsewhere(self, model: str) -> Stats:
+        from engine.remotes.addresses import find
         from engine.remotes.answering import answer_remotely
+        from engine.remotes.room import make_room_there
 
         self.adapters, self._told = [], False
+        size = find(model)[1].context
+        if size:
+            make_room_there(self.plan, self.row["text"], size, self._reserve(size))
+            self._tell_dropped()
         self._keep_sent()
         turns, begun = with_parts(self.plan.turns()), self.row["text"]
         return answer_remotely(model, turns, begun, self.sampling, self._take, self.call.cancelled)
@@ -138,7 +144,7 @@ class Answer:
 
     def _make_room(self, resident: Resident) -> None:
         size = resident.info.context_size
-        reserve = min(self.sampling.max_tokens or LEAST_ROOM, size // 4)
+        reserve = self._reserve(size)
 
         def tokens(plan: Plan) -> int:
             turns = plan.turns()
@@ -148,6 +154,13 @@ class Answer:
         if newly and self.core.settings.when_full == "summarize":
             self.plan.summary = summarize(resident, self.plan.summary, newly, self.call.cancelled)
             make_room(self.plan, tokens, size, reserve)
+        self._tell_dropped()
+
+    def _reserve(self, size: int) -> int:
+        """Tokens of the context that are left to the answer."""
+        return min(self.sampling.max_tokens or LEAST_ROOM, size // 4)
+
+    def _tell_dropped(self) -> None:
         if self.plan.dropped:
             self.call.emit("dropped", dropped=[m["id"] for m in self.plan.dropped], summary=self.plan.summary)
 

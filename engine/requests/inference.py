@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 from engine.api.job import Cancelled
 from engine.core import Call, Core
 from engine.loading import using
+from engine.remotes.addresses import is_remote
+from engine.remotes.failures import cannot
+from engine.remotes.vectors import embed_remotely
 from engine.resident import Resident
 
 T = TypeVar("T")
@@ -42,8 +45,12 @@ def embed(
     """Vectors of texts, or of tokens as they are. `pooling` is mean, cls, last or "" for the model's own.
 
     Blocks; for any thread. Raises UserError unknown_model, model_wont_fit, context_too_long, empty_text, bad_tokens,
-    bad_pooling, out_of_memory; Cancelled.
+    bad_pooling, out_of_memory, for remote models those of `embed_remotely`; Cancelled.
     """
+    if is_remote(model):
+        if pooling or not normalize:
+            raise cannot("pooling")
+        return Embedded(*embed_remotely(model, inputs, cancelled))
     with core.residents.use(model, _quiet, cancelled) as resident:
         return _embed(resident, inputs, cancelled, pooling, normalize)
 
@@ -92,6 +99,7 @@ def detokenize(core: Core, call: Call, model: str, tokens: list[int]) -> dict[st
 def count(core: Core, call: Call, model: str, text: str) -> dict[str, Any]:
     """How many tokens a text takes as a prompt."""
     with using(core, call, model) as resident:
+        resident.refuse(text)
         return {"count": resident.count(text)}
 
 
@@ -103,6 +111,7 @@ def _embed(
     normalize: bool,
 ) -> Embedded:
     embedder = resident.embedder()
+    embedder.refuse_endless([one for one in inputs if isinstance(one, str)])
     tokens = _each(lambda one: embedder.tokens(one) if isinstance(one, str) else one, inputs, cancelled)
     vectors = resident.scheduler.run(_until(cancelled, embedder.embed(tokens, pooling, normalize)))
     return Embedded(vectors, sum(map(len, tokens)))
@@ -111,6 +120,7 @@ def _embed(
 def _rerank(resident: Resident, query: str, documents: Sequence[str], cancelled: threading.Event, raw: bool) -> Ranked:
     embedder = resident.embedder()
     embedder.check_head()
+    embedder.refuse_endless([max(query, document, key=len) for document in documents])
     pairs = _each(lambda document: embedder.pair(query, document), documents, cancelled)
     scores = resident.scheduler.run(_until(cancelled, embedder.rerank(pairs, raw)))
     return Ranked(scores, sum(map(len, pairs)))

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from engine.api.errors import UserError
 from engine.core import Core
 from engine.server import body
-from engine.server.endpoint import Asked, Endpoint, Event, Plain, Streaming, Work
+from engine.server.endpoint import Asked, Endpoint, Event, Plain, Streaming, Work, Writer
 from engine.server.errors import body_of, headers_of, status_of
 from engine.server.events import dumped, encoded
 from engine.server.figures import Figures
@@ -110,6 +110,7 @@ class Answering:
 
     async def _stream(self, exchange: Exchange, answer: Streaming) -> None:
         relay = Relay(self._running.wakes, exchange.cancelled)
+        relay.shortcut = Straight(exchange, answer.writer)
         for choice, work in enumerate(answer.works):
             _start(lambda choice=choice, work=work: _run(self.endpoint.path, relay, choice, work))  # type: ignore[misc]
         async for events in relay.batches(len(answer.works)):
@@ -170,7 +171,7 @@ class Exchange:
 
     async def piece(self, data: bytes, last: bool = False) -> None:
         """Send some of a stream; a reader that takes nothing for long is cut off."""
-        if self._chunk and not last and self._chunk(data):
+        if not last and self.chunk(data):
             return
         try:
             async with asyncio.timeout(STALL_S):
@@ -178,6 +179,10 @@ class Exchange:
         except TimeoutError:
             self.abort()
             raise body.Gone from None
+
+    def chunk(self, data: bytes) -> bool:
+        """Send some of a stream if that can be done without waiting; b"" only asks."""
+        return bool(self.started and self._chunk and self._chunk(data))
 
     async def whole(self, status: int, media: str, data: bytes) -> None:
         """Send an answer in one."""
@@ -196,6 +201,21 @@ class Exchange:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.cancelled.set()
+
+
+class Straight:
+    """A relay's shortcut: from its events to the wire."""
+
+    def __init__(self, exchange: Exchange, writer: Writer) -> None:
+        self._exchange, self._writer = exchange, writer
+
+    def open(self) -> bool:
+        """Whether the head is sent, and the reader keeps up."""
+        return self._exchange.chunk(b"")
+
+    def pass_on(self, events: list[Event]) -> None:
+        """Send them."""
+        self._exchange.chunk(self._writer.events(events))
 
 
 async def refuse(scope: Scope, receive: body.Receive, send: Send, error: UserError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.errors import UserError
+from engine.api.messages import ModelRow
 from engine.core import Call, Core
 from engine.server import results
 from engine.server.endpoint import Asked, Endpoint
@@ -32,19 +33,29 @@ def models(core: Core) -> list[dict[str, Any]]:
     from engine.requests.models import list_models
     from models.registry import installed
 
-    rows = list_models(core, Call("http", lambda event: None))["models"]
-    adapters = {row["id"] for row in rows if row["kind"] == "adapter"}
-    here = [_told(m.id, m.added, "deskside") for m in installed() if m.id not in adapters]
+    rows = {row["id"]: row for row in list_models(core, Call("http", lambda event: None))["models"]}
+    here = [
+        _told(m.id, m.added, "deskside", _context(rows[m.id]))
+        for m in installed()
+        if m.id in rows and rows[m.id]["kind"] != "adapter"
+    ]
     away = [
-        _told(model_id(remote.name, model.id), remote.added, remote.name)
+        _told(model_id(remote.name, model.id), remote.added, remote.name, model.context)
         for remote in remotes()
         for model in remote.models
     ]
     return here + away
 
 
-def _told(identity: str, added: float, owner: str) -> dict[str, Any]:
-    return {"id": identity, "object": "model", "created": int(added), "owned_by": owner}
+def _context(row: ModelRow) -> int:
+    """Tokens that a conversation may have as the settings are, else what the model was trained for."""
+    return row["fit"]["context"] or row["context"]
+
+
+def _told(identity: str, added: float, owner: str, context: int) -> dict[str, Any]:
+    """`context_length`, as OpenRouter and others tell it, is left out where it is not known."""
+    known = {"context_length": context} if context else {}
+    return {"id": identity, "object": "model", "created": int(added), "owned_by": owner, **known}
 
 
 ENDPOINTS = (

@@ -48,16 +48,16 @@ def protocol() -> type[asyncio.Protocol]:
                 self._head.start()
 
         def chunk(self, data: bytes) -> bool:
-            """Send a chunk of an answer that has begun and has no length; False where uvicorn has to.
+            """Send a chunk of an answer that has begun and has no length; False where uvicorn has to. b"" only asks.
 
             A token a chunk: on the way through uvicorn and h11 each would take longer than all that made it.
             """
-            cycle = self.cycle
-            if not (data and cycle and cycle.response_started) or cycle.scope["http_version"] != "1.1":
+            answer = self.cycle
+            begun = answer and answer.response_started and not (answer.response_complete or answer.disconnected)
+            if not begun or answer.scope["http_version"] != "1.1" or self.flow.write_paused:
                 return False
-            if cycle.disconnected or self.flow.write_paused or self.transport.is_closing():
-                return False
-            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            if data:
+                self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
             return True
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 from engine.api.errors import UserError
 from engine.generation import TokenLogprob
@@ -15,7 +16,18 @@ from engine.step_end import at_step_end
 
 MOST_WAITING = 10_000  # events a reader may lag behind, some megabytes; then it is cut off
 JOINED = ("text", "thinking")
+ENDS = ("done", "failed")
 CallSoon = Callable[[Callable[[], None]], object]  # an event loop's call_soon_threadsafe
+
+
+class Shortcut(Protocol):
+    """Takes events in the event loop without waiting for anything."""
+
+    def open(self) -> bool:
+        """Whether it can now."""
+
+    def pass_on(self, events: list[Event]) -> None:
+        """Take these."""
 
 
 class Wakes:
@@ -48,13 +60,16 @@ class Wakes:
     def _wake(self) -> None:
         self._pending = False  # before looking: whoever adds from now on wakes again
         while self._ready:
-            self._ready.popleft().news.set()
+            self._ready.popleft().look()
 
 
 class Relay:
     """The events of one HTTP stream, from the threads of its works to one asynchronous reader.
 
     It never blocks a thread. A reader that lags too far behind has its works cancelled; `cut` then is True.
+
+    `shortcut` may take events as soon as the loop looks, while the reader waits: to wake a task for each token of
+    each stream takes longer than to send it. It says whether it would now, and then must.
     """
 
     def __init__(self, wakes: Wakes, cancelled: threading.Event) -> None:
@@ -65,19 +80,36 @@ class Relay:
         self._waiting: deque[Event] = deque()
         self._called = False
         self._awaited = True  # nothing was said yet
+        self._idle = False  # the reader waits, and nothing was left for it
+        self._left: list[Event] = []
+        self.shortcut: Shortcut | None = None
 
     def put(self, event: Event) -> None:
         """Add an event. Any thread may call."""
         if len(self._waiting) >= MOST_WAITING:
             self.cut = True
             self._cancelled.set()
-            if event.kind not in ("done", "failed"):
+            if event.kind not in ENDS:
                 return
         self._waiting.append(event)
         if not self._called:
             self._called = True
             self._wakes.call(self, now=self._awaited)
         self._awaited = self._awaited and event.kind == "prefill"
+
+    def look(self) -> None:
+        """Have what waits taken by the shortcut, or else by the reader, who alone knows what an end means."""
+        short = self.shortcut
+        if short and self._idle and not self.cut and short.open():
+            self._called = False
+            self._left = self._taken()
+            if not any(event.kind in ENDS for event in self._left):
+                if self._left:
+                    short.pass_on(self._left)
+                self._left = []
+                return
+        self._idle = False
+        self.news.set()
 
     def listener(self, choice: int) -> RelayListener:
         """Who hears of work number `choice`."""
@@ -86,10 +118,11 @@ class Relay:
     async def batches(self, works: int) -> AsyncIterator[list[Event]]:
         """All that has happened since the last look, until `works` works are done or one has failed."""
         while works > 0:
+            self._idle = True
             await self.news.wait()
             self.news.clear()
             self._called = False
-            events = self._taken()
+            events, self._left = [*self._left, *self._taken()], []
             works -= sum(event.kind == "done" for event in events)
             if any(event.kind == "failed" for event in events):
                 works = 0

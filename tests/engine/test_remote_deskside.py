@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from desktop.pipe import EnginePipe
 from engine.api.errors import UserError
+from engine.remotes.vectors import read_vectors
 
 KEY = "a-key-of-the-house"
+HELLO = [{"role": "user", "content": "Hello"}]
 
 
 @pytest.fixture
@@ -64,3 +68,39 @@ def test_stopping_here_stops_it_there(near: EnginePipe, far: str, engine: Engine
     assert (stopped["state"], stopped["stats"]["stop"]) == ("stopped", "cancelled")
     again = near.ask("chats.create", model=model["model"], sampling={"temperature": 0.0, "max_tokens": 4})["id"]
     assert near.ask("chat.send", chat=again, text="Say hello.")["message"]["text"], "the server there goes on serving"
+
+
+def test_vectors_and_sizes_come_from_afar_too(near: EnginePipe, far: str, engine: EnginePipe) -> None:
+    (model,) = near.ask("remotes.add", url=far, name="Far", key=KEY)["models"]
+    assert model["context"] == 1024
+    server = near.ask("server.start", port=0)["address"]
+    with httpx.Client(base_url=server, timeout=60, trust_env=False) as client:
+        (listed,) = client.get("/v1/models").json()["data"]
+        asked = {"model": listed["id"], "input": ["a cat", "a dog"]}
+        told = client.post("/v1/embeddings", json=asked).json()
+        ollama = client.post("/api/embed", json=asked).json()
+        count = client.post("/v1/messages/count_tokens", json={"model": listed["id"], "messages": HELLO})
+    own = engine.ask("models.embed", model=model["id"], texts=asked["input"])
+    assert (listed["id"], listed["context_length"]) == (model["model"], 1024)
+    assert [one["embedding"] for one in told["data"]] == ollama["embeddings"] == own["vectors"]
+    assert told["usage"]["prompt_tokens"] == own["tokens"]
+    assert (count.status_code, "remote" in count.json()["error"]["message"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [{"index": 0}],
+        [{"index": 1, "embedding": [1]}],
+        [{"index": 0, "embedding": ["1"]}],
+        [{"index": 0, "embedding": []}],
+        [{"index": 0, "embedding": [1e999]}],
+        [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [1]}],
+        [{"index": [], "embedding": [1]}],
+    ],
+)
+def test_what_is_no_vector_is_not_taken_for_one(data: Any) -> None:
+    with pytest.raises(UserError) as caught:
+        read_vectors(json.dumps({"data": data}).encode(), 1, "there")
+    assert caught.value.code in ("remote_not_api", "remote_error")

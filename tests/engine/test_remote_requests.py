@@ -102,6 +102,19 @@ def test_a_conversation_is_answered_from_there(no_keyring: None, engine: EngineP
     assert len(server.chats()) == 2, "nothing was sent but what the person asked"
 
 
+def test_old_turns_stay_here_when_the_context_there_is_full(
+    no_keyring: None, engine: EnginePipe, server: StandInServer
+) -> None:
+    engine.ask("remotes.add", url=server.url, name="Work")
+    chat = chat_with(engine, "remote:Work/tiny", sampling={"max_tokens": 100})
+    told: list[dict[str, Any]] = []
+    for text in ("first " * 400, "second " * 400, "third " * 400, "last " * 3000):
+        engine.stream("chat.send", told.append, chat=chat, text=text.strip())
+    asked = [[message["content"][:5] for message in one.body["messages"]] for one in server.chats()]
+    assert asked == [["first"], ["first", "Hello", "secon"], ["third"], ["last "]]
+    assert [len(event["dropped"]) for event in told if event["event"] == "dropped"] == [4, 6]
+
+
 def test_an_answer_that_breaks_off_keeps_its_text(no_keyring: None, engine: EnginePipe, server: StandInServer) -> None:
     def breaks_off(wire: Wire) -> None:
         wire.begin()

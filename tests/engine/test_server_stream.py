@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from engine.server.endpoint import Event
 from engine.server.events import data_line
 from engine.server.stream import MOST_WAITING, Relay, Wakes
+from engine.step_end import at_step_end, step
 
 
 def read(relay: Relay, works: int) -> Callable[[], Any]:
@@ -125,3 +128,83 @@ def test_an_ended_server_does_not_disturb_the_model() -> None:
 def test_an_event_is_one_line_to_every_client() -> None:
     line = data_line({"content": "a\u2028b\u2029c\x85d\ne"})
     assert len(line.splitlines()) == 2
+
+
+class Kept:
+    """A shortcut that keeps what it is given, while `ready`."""
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.given: list[Event] = []
+
+    def open(self) -> bool:
+        return self.ready
+
+    def pass_on(self, events: list[Event]) -> None:
+        self.given += events
+
+
+def test_the_shortcut_takes_what_comes_while_the_reader_waits_and_leaves_it_the_end() -> None:
+    async def main() -> tuple[list[Any], list[list[Any]]]:
+        relay, kept = Relay(Wakes(asyncio.get_running_loop().call_soon_threadsafe), threading.Event()), Kept()
+        relay.shortcut = kept
+        listener = relay.listener(0)
+        reader = asyncio.ensure_future(read(relay, 1)())
+        for kind in ("a", "b", "shut", "c", "open", "d"):
+            await asyncio.sleep(0)
+            if kind in ("shut", "open"):
+                kept.ready = kind == "open"
+            else:
+                listener.text(kind)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        listener.text("e")
+        relay.put(Event(0, "done", None))
+        return [event.value for event in kept.given], [[event.value for event in batch] for batch in await reader]
+
+    assert asyncio.run(main()) == (["a", "b", "d"], [["c"], ["e", None]])
+
+
+def test_in_a_models_step_only_a_first_word_is_told_at_once() -> None:
+    def write(relay: Relay) -> None:
+        with step():
+            relay.listener(0).text("first")
+            heard.wait(10)
+            relay.listener(0).text("second")
+            seen.append(waiting.wait(0.3))
+        waiting.wait(10)
+        relay.put(Event(0, "done", None))
+
+    async def main() -> list[str]:
+        relay = Relay(Wakes(asyncio.get_running_loop().call_soon_threadsafe), threading.Event())
+        thread = threading.Thread(target=write, args=(relay,))
+        thread.start()
+        values = []
+        async for batch in relay.batches(1):
+            values += [event.value for event in batch]
+            heard.set()
+            if "second" in values:
+                waiting.set()
+        thread.join()
+        return values
+
+    heard, waiting = threading.Event(), threading.Event()
+    seen: list[bool] = []
+    assert asyncio.run(main()) == ["first", "second", None]
+    assert seen == [False]
+
+
+def test_what_is_put_off_is_done_once_and_also_after_an_error() -> None:
+    done: list[str] = []
+
+    def call() -> None:
+        done.append("called")
+
+    with pytest.raises(ValueError, match="amid"), step():
+        at_step_end(call)
+        at_step_end(call)
+        assert done == []
+        raise ValueError("amid")
+    assert done == ["called"]
+    at_step_end(call)
+    assert done == ["called", "called"]

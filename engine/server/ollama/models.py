@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.api.messages import ModelRow
 from engine.core import Call, Core
+from engine.remotes.addresses import is_remote
 from engine.requests import models
 from engine.server.endpoint import Asked
 from engine.server.fields import Fields
@@ -16,6 +17,7 @@ from engine.server.ollama.told import moment, nanoseconds
 
 # Clients ask for the version to see what they may use. This is the one whose API is spoken here.
 SPOKEN = "0.12.6"
+MOST_LETTERS = 64  # of a token, on average over a text
 LONG_S = 100 * 365 * 86400.0  # "until": nothing here goes by a clock of its own
 
 
@@ -107,7 +109,7 @@ def _vectors(asked: Asked, model: str, inputs: list[str], shorten: bool = True) 
     from engine.requests.inference import embed as embed_all
 
     name = plain_name(model)
-    texts: list[Any] = _shortened(asked, name, inputs) if shorten else inputs
+    texts: list[Any] = _shortened(asked, name, inputs) if shorten and not is_remote(name) else inputs
     made = embed_all(asked.core, name, texts, asked.cancelled)
     return made.vectors, made.tokens
 
@@ -116,8 +118,8 @@ def _shortened(asked: Asked, model: str, inputs: list[str]) -> list[list[int]]:
     """The texts as tokens, too long ones without their end, as Ollama does unless told not to."""
     with asked.core.residents.use(model, lambda done: None, asked.cancelled) as resident:
         embedder = resident.embedder()
-        texts = [embedder.tokens(text) for text in inputs]
         most = embedder.limit
+        texts = [embedder.tokens(text[: most * MOST_LETTERS]) for text in inputs]
     return [tokens if len(tokens) <= most else [*tokens[: most - 1], tokens[-1]] for tokens in texts]
 
 
