@@ -59,7 +59,7 @@ class Segment:
         """(n,) of a query of length 1."""
         import numpy as np
 
-        small, scale = _small(query[None])
+        small, scale = small_of(query[None])
         return np.asarray(products(self.small, small[0]) * (self.scales * scale[0]), np.float32)
 
 
@@ -182,7 +182,7 @@ def products(small: npt.NDArray[np.int8], query: npt.NDArray[np.int8]) -> Array:
     return np.asarray(cdist(np.ascontiguousarray(query[None]), small, "dot"), np.float32).reshape(-1)
 
 
-def _small(vectors: Array) -> tuple[npt.NDArray[np.int8], Array]:
+def small_of(vectors: Array) -> tuple[npt.NDArray[np.int8], Array]:
     """Rows as int8, and the factor that each is to be multiplied with."""
     import numpy as np
 
@@ -209,7 +209,7 @@ def _segments(rows: list[tuple[int, bytes]]) -> list[Segment]:
     width = len(rows[0][1])
     rows = [row for row in rows if len(row[1]) == width]
     vectors = np.frombuffer(b"".join(row[1] for row in rows), np.float16).reshape(len(rows), -1)
-    return [Segment(np.asarray([row[0] for row in rows], np.int64), *_small(vectors.astype(np.float32)))]
+    return [Segment(np.asarray([row[0] for row in rows], np.int64), *small_of(vectors.astype(np.float32)))]
 
 
 def _packed(segments: list[Segment]) -> list[Segment]:
