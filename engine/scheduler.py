@@ -204,8 +204,8 @@ class Scheduler:
             self._active.sort(key=lambda writing: writing.adapters == adapters)  # the others' turn
 
     def _steady(self, group: list[Writing]) -> bool:
-        """Whether somebody's text must repeat, so that the number of threads stays what it is."""
-        return any(writing.request.sampling.repeatable for writing in group)
+        """Whether somebody's text must repeat to the last bit, so that the number of threads stays what it is."""
+        return any(writing.request.sampling.seed >= 0 for writing in group)
 
     def _plan(self, group: list[Writing]) -> list[Portion]:
         """Everybody's next token, and the rest of the step for prompts: short ones first, but none for ever."""

@@ -90,8 +90,8 @@ class Batch:
     def _run_paced(self, steady: bool) -> None:
         begun = time.monotonic()
         self._run()
-        if self.count == 1 and not steady:
-            self._pace.took(time.monotonic() - begun)
+        if not steady:
+            self._pace.took(time.monotonic() - begun, self.count)
 
     def _run(self) -> None:
         with COMPUTE if self._shares else nullcontext():

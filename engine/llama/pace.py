@@ -17,12 +17,12 @@ FORGET = 1.001  # the quickest step ages: they grow slower as the context fills
 
 
 class Pace:
-    """The thread count of one context, adapted by `took` after each decoded token."""
+    """The thread count of one context, adapted by `took` after each step that writes."""
 
     def __init__(self, context: object, threads: int) -> None:
         self._context = context
         self.most = self.threads = threads
-        self._quickest: dict[int, float] = {}
+        self._quickest: dict[tuple[int, int], float] = {}  # by threads and rows
         self._slow = 0.0
         self._calm, self._wait = 0, FIRST_TRY
         self._on_trial = False  # a thread was won back only just now
@@ -31,10 +31,10 @@ class Pace:
         """All threads, whatever happens: their number decides how sums are split, so the last bits of a logit."""
         self._set(self.most)
 
-    def took(self, seconds: float) -> None:
-        """A step of one token took that long."""
-        quickest = min(seconds, self._quickest.get(self.threads, seconds) * FORGET)
-        self._quickest[self.threads] = quickest
+    def took(self, seconds: float, rows: int = 1) -> None:
+        """A step of so many rows took that long."""
+        like = (self.threads, rows)
+        quickest = self._quickest[like] = min(seconds, self._quickest.get(like, seconds) * FORGET)
         if seconds > SLOW * quickest + SLOW_S:
             self._slow += 1
             if self._slow >= SLOW_STEPS and self.threads > 1:
