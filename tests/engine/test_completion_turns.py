@@ -78,7 +78,7 @@ TALK: list[dict[str, Any]] = [
 
 
 def made(template: str | None, messages: list[dict[str, Any]], **wishes: Any) -> Ready:
-    info = Loaded("m", Path("m"), LoadSettings(), 2048, 2048, template, "<s>", "</s>", "", 0, {})
+    info = Loaded("m", Path("m"), LoadSettings(), 2048, 2048, template, "<s>", "</s>", "", 0, {}, {}, 0)
     return prepare(info, ChatRequest("m", messages, **{"tools": (WEATHER,), **wishes}))
 
 
