@@ -144,10 +144,11 @@ def text(core: Core, call: Call, file: int) -> dict[str, Any]:
 
 
 def page(core: Core, call: Call, file: int, page: int, width_px: int) -> dict[str, Any]:
-    """The picture of a page: {"png" base64, "width", "height" in points}; "" where the format has no pages to see."""
+    """The picture of a page: {"png" base64, "width", "height" in points, "pages" of the file}; "" where there is nothing
+    to see."""
     import base64
 
-    row = core.documents.store.row("SELECT path FROM files WHERE id = ?", file)
+    row = core.documents.store.row("SELECT path, pages FROM files WHERE id = ?", file)
     if row is None:
         raise unknown_file()
     path = Path(row["path"])
@@ -155,8 +156,9 @@ def page(core: Core, call: Call, file: int, page: int, width_px: int) -> dict[st
         raise UserError("no_such_path", f"There is no {path}.", "Check the path.", path=str(path))
     picture = core.documents.reading.picture(path, max(1, page), max(16, min(width_px, 4000)), call.cancelled)
     if picture is None:
-        return {"png": "", "width": 0, "height": 0}
-    return {"png": base64.b64encode(picture.png).decode(), "width": picture.width, "height": picture.height}
+        return {"png": "", "width": 0, "height": 0, "pages": row["pages"]}
+    png = base64.b64encode(picture.png).decode()
+    return {"png": png, "width": picture.width, "height": picture.height, "pages": row["pages"]}
 
 
 def unknown_file() -> UserError:

@@ -16,6 +16,14 @@ _ADDRESS = re.compile(r"https?://[^\s<>\"'`\u2028\u3000-\u303f\u4e00-\u9fff\uff0
 _TRAILING = ".,;:!?)]}*_~"
 
 
+OWN = "cite:"  # leads to a passage beside the text, never out of the window
+
+
+def followable(address: str) -> bool:
+    """Whether a link is shown as one: where the system may be sent, or a passage of the person's own documents."""
+    return openable(address) or address.startswith(OWN)
+
+
 def openable(address: str) -> bool:
     """Whether a link leads where the system's browser or mail program may be sent."""
     return address.lower().startswith(("http://", "https://", "mailto:"))
@@ -28,7 +36,7 @@ def runs_of(tokens: list[Token]) -> tuple[Run, ...]:
     for token in tokens:
         if token.type == "link_open":
             href = str(token.attrGet("href") or "")
-            link = href if openable(href) else ""
+            link = href if followable(href) else ""
         elif token.type == "link_close":
             link = ""
         elif token.nesting and token.type.rpartition("_")[0] in _STYLES:

@@ -25,7 +25,7 @@ from desktop.widgets.richtext.copying import code_text, selection_text
 from desktop.widgets.richtext.formats import CODE_FOOT, CODE_HEAD, FORMULA_OBJECT, Formats
 from desktop.widgets.richtext.headers import HEIGHT, CodeHeaders
 from desktop.widgets.richtext.highlight import Highlighter
-from desktop.widgets.richtext.inline import openable
+from desktop.widgets.richtext.inline import followable, openable
 from desktop.widgets.richtext.paint import Decorations, FormulaObject
 from desktop.widgets.richtext.stream import Stream
 from desktop.widgets.richtext.writer import Writer
@@ -37,7 +37,8 @@ class RichText(QTextBrowser):
     """Markdown, streamed or whole; as high as its content at the width it is given.
 
     `append` may be called thousands of times: only the unfinished end is read and laid out again.
-    `link_activated` carries an http, https or mailto address the person opened (the browser is started too);
+    `link_activated` carries an http, https or mailto address the person opened (the browser is started too), or one
+    that begins with "cite:";
     `code_copied` the code that went to the clipboard. Nothing is ever loaded from anywhere.
     """
 
@@ -68,7 +69,8 @@ class RichText(QTextBrowser):
         self._timer.timeout.connect(self.flush)
         document.documentLayout().documentSizeChanged.connect(self._fit)
         self.anchorClicked.connect(self._open)
-        self.highlighted.connect(lambda url: self.viewport().setToolTip(url.toString()))
+        self.tip_of: Callable[[str], str] = str  # what is shown over a link
+        self.highlighted.connect(lambda url: self.viewport().setToolTip(self.tip_of(url.toString())))
 
     def _prepare(self) -> None:
         self.setOpenLinks(False)
@@ -228,8 +230,9 @@ class RichText(QTextBrowser):
 
     def _open(self, url: QUrl) -> None:
         address = url.toString()
-        if openable(address):
+        if followable(address):
             self.link_activated.emit(address)
+        if openable(address):
             self.open_address(address)
 
     def _copy_code(self, code: int) -> None:

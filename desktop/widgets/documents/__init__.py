@@ -1,0 +1,1 @@
+"""Widgets about documents: lists, answers with their sources, pages with a marked passage."""
