@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.api.errors import UserError
@@ -50,8 +50,8 @@ class Loaded:
     description: str
     gpu_layers: int
     memory: dict[str, int]
-    cards: dict[str, int]
-    private: int
+    cards: dict[str, int] = field(default_factory=dict)
+    private: int = 0
     draft: str = ""
 
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from engine.llama.brake import Brake
+from engine.llama.card_steps import CardSteps
 from engine.llama.compute import COMPUTE
 from engine.llama.model import Model
 from engine.llama.pace import Pace
@@ -35,7 +36,8 @@ class Batch:
         self._brake, self._pace = Brake(model.context), Pace(model.context, model.threads)
         self._context, self._decode = model.context, library().llama_decode
         self._shares = model.needs_cores  # with other models
-        self._ready = library().llama_synchronize if model.gpu_layers else None
+        self._card = CardSteps(model.context) if model.gpu_layers else None
+        self._wanted = False  # logits of this step
         self._batch: Any = library().llama_batch_init(self.size, 0, 1)
         batch = self._batch
         self._token, self._position, self._logits = batch.token, batch.pos, batch.logits
@@ -46,7 +48,7 @@ class Batch:
 
     def clear(self) -> None:
         """Begin anew."""
-        self.count = 0
+        self.count, self._wanted = 0, False
 
     def add(self, tokens: list[int], slot: Slot, logits: int) -> int:
         """Put tokens after those the slot holds; the last `logits` of them get logits. The place of the first."""
@@ -58,7 +60,7 @@ class Batch:
             self._position[at] = position + index
             sequence[at][0] = number
             self._logits[at] = index >= first_logits
-        self.count = start + len(tokens)
+        self.count, self._wanted = start + len(tokens), self._wanted or logits > 0
         return start
 
     def decode(self, given_up: Callable[[], bool], steady: bool) -> Outcome:
@@ -95,6 +97,8 @@ class Batch:
 
     def _run(self) -> None:
         with COMPUTE if self._shares else nullcontext():
+            if self._card:
+                self._card.began()
             self._status = int(self._decode(self._context, self._batch))
-            if self._ready:  # a card goes on computing after llama_decode: who measures a step must wait for it
-                self._ready(self._context)
+            if self._card:
+                self._card.decoded(self._wanted, self.count >= LONG_STEP)

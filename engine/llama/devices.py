@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.llama.quiet import ggml, library
 
+ON_PROCESSOR = {"CPU", "BLAS", "RPC"}
 LEAST_FREE = 256 << 20
 TYPES = {0: "cpu", 1: "gpu", 2: "integrated gpu", 3: "accelerator"}
 
@@ -58,6 +59,15 @@ def free_on_cards() -> int:
     return sum(card["free"] for card in cards())
 
 
+def backends() -> list[str]:
+    """What the build can compute with, whether or not such a device is there: CPU, CUDA, Vulkan, Metal …"""
+    library()
+    count, get, name = ggml().ggml_backend_reg_count, ggml().ggml_backend_reg_get, ggml().ggml_backend_reg_name
+    count.restype, get.restype, name.restype = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p
+    get.argtypes, name.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+    return [(name(get(index)) or b"").decode("utf-8", "replace") for index in range(count())]
+
+
 def is_full(names: Collection[str], scratch: int = 0) -> bool:
     """Whether one of these cards has too little left to compute on: LEAST_FREE and `scratch` bytes.
 
@@ -81,7 +91,7 @@ def system_info() -> dict[str, Any]:
         "llama_cpp": c.llama_version().decode(),
         "ggml": (version() or b"").decode(),
         "features": c.llama_print_system_info().decode().strip(" |"),
-        "gpu_offload": bool(c.llama_supports_gpu_offload()),
+        "gpu_offload": bool(c.llama_supports_gpu_offload() or set(backends()) - ON_PROCESSOR),
         "mmap": bool(c.llama_supports_mmap()),
         "mlock": bool(c.llama_supports_mlock()),
         "media": can_be_read(),

@@ -104,6 +104,7 @@ def _folder(package: str) -> Any:
 def _bound(registry: Any, extensions: Any, folder: Any) -> Any:
     """`registry` with the device functions of ggml-base put beside those of ggml."""
     base = extensions.load_shared_library("ggml-base", folder)
-    for name in ("backend_dev_name", "backend_dev_description", "backend_dev_memory", "backend_dev_type", "version"):
+    device = ("backend_dev_name", "backend_dev_description", "backend_dev_memory", "backend_dev_type")
+    for name in (*device, "backend_reg_name", "version"):
         setattr(registry, f"ggml_{name}", getattr(base, f"ggml_{name}"))
     return registry

@@ -21,6 +21,7 @@ from vector_kit import run
 from engine.api.messages import Stats
 from engine.api.sampling import Sampling
 from engine.generation import AdapterChoice, Generation
+from engine.llama.adapters import Adapters
 from engine.llama.embed import Embedder
 from engine.llama.load import LoadSettings, load
 from engine.llama.model import Model
@@ -127,11 +128,9 @@ def test_a_smaller_cache_costs_the_card_no_more_than_the_processor(kv_type: str,
 
 
 def test_eight_at_once_are_answered_each_their_own(on_card: Resident) -> None:
-    alone = [answer(on_card, tale)[0] for tale in TALES]
-    many = together(on_card, TALES)
-    same = sum(one == other for one, other in zip(alone, many, strict=True))
-    print(f"{same} of 8 texts are the same alone and together")
-    assert all(many) and all(one[:4] == other[:4] for one, other in zip(alone, many, strict=True))
+    words = ["apple", "river", "seven", "window", "green", "horse", "paper", "music"]
+    texts = together(on_card, [f" {word}" * 60 for word in words])
+    assert texts == [f" {word}" * 16 for word in words]
 
 
 def test_a_seed_writes_the_same_text_alone_and_among_others(on_card: Resident) -> None:
@@ -206,18 +205,36 @@ def test_guessing_ahead_leaves_the_text_as_it_is(on_card: Resident) -> None:
     plain, _ = answer(on_card, prompt, replace(GREEDY, max_tokens=120), speculate=False)
     for _ in range(3):
         text, stats = answer(on_card, prompt, replace(GREEDY, max_tokens=120))
-        print("guessed", stats.get("guessed_tokens", 0), "right", stats.get("guessed_right", 0))
-        assert text == plain
+        guessed, right = stats.get("guessed_tokens", 0), stats.get("guessed_right", 0)
+        print("guessed", guessed, "right", right)
+        assert right > guessed / 2 > 0
+        assert text[:60] == plain[:60]  # two words as likely as each other may come out either way later on
 
 
 @pytest.mark.parametrize("layers", [-1, 12])
-def test_an_adapter_speaks_on_the_card_as_on_the_processor(layers: int, home: Path, tmp_path: Path) -> None:
+def test_an_adapter_speaks_on_the_card_as_on_the_processor(layers: int, tmp_path: Path) -> None:
+    file, found = tiny_adapter.write(tmp_path / "tiny.gguf", smollm2()), []
+    for on_card in (layers, 0):
+        model = load(smollm2(), LoadSettings(context_size=512, threads=8, gpu_layers=on_card))
+        adapters = Adapters(model)
+        plain = all_logits(model, STORY)
+        adapters.choose(((file, 1.0),))
+        found.append((plain, all_logits(model, STORY)))
+        adapters.choose(())
+        assert np.abs(all_logits(model, STORY) - plain).max() < 0.01
+        adapters.close()
+        model.close()
+    (plain, changed), (_, wanted) = found
+    away, moved = np.abs(changed - wanted).mean(), np.abs(changed - plain).mean()
+    print(f"the adapter moves a logit by {moved:.2f}, the card is {away:.2f} from the processor")
+    assert away < moved / 3
+
+
+def test_an_adapter_is_one_requests_own(on_card: Resident, home: Path, tmp_path: Path) -> None:
     (adapter,) = add_file(tiny_adapter.write(tmp_path / "tiny.gguf", smollm2()))
-    chosen: dict[str, Any] = {"adapters": (AdapterChoice(adapter.id, 1.0),)}
-    with resident(gpu_layers=layers) as card, resident(gpu_layers=0, threads=8) as processor:
-        plain = answer(card)[0]
-        assert answer(card, **chosen)[0] == answer(processor, **chosen)[0] != plain
-        assert answer(card)[0] == plain
+    plain = answer(on_card)[0]
+    assert answer(on_card, adapters=(AdapterChoice(adapter.id, 1.0),))[0] != plain
+    assert answer(on_card)[0][:12] == plain[:12]
 
 
 def _vectors(path: Path, layers: int, texts: list[str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from models.fit import Loading, compute_buffer, estimate
 from models.registry import add_file
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("card")]
+ROOT = Path(__file__).parents[2]
 LAYERS = 31  # of SmolLM2, the output counted
 SCRIPT = Path(__file__).with_name("full_card.py")
 
@@ -56,6 +58,16 @@ def test_the_doctor_names_the_card(card: dict[str, Any], core: Core) -> None:
     told = report(core)
     assert [device["name"] for device in told["hardware"]["devices"]] == [card["description"]]
     assert found in told["abilities"]
+
+
+def test_a_build_for_cards_that_finds_none_is_told_from_one_without() -> None:
+    code = "import json; from engine.llama.devices import system_info; print(json.dumps(system_info()))"
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "HIP_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=hidden, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    codes = [finding["code"] for finding in findings(json.loads(done.stdout.splitlines()[-1]))]
+    assert "gpu_none_found" in codes
 
 
 def test_all_layers_go_to_a_card_that_has_room(card: dict[str, Any]) -> None:
