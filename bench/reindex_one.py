@@ -1,12 +1,17 @@
-"""A collection of 1,000 files: one of them changed beside all of them, and memory while the 1,000 are read."""
+"""A collection of 1,000 files: one of them changed beside all of them, and memory while the 1,000 are read.
+
+All are indexed by the job's own process, one by the engine that runs anyway, as it happens when a watched file changes.
+"""
 
 from __future__ import annotations
 
 import json
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -63,6 +68,23 @@ def measure(collection: str) -> tuple[dict[str, Any], dict[int, int]]:
     return end, held
 
 
+def changed_file(collection: str, file: Path) -> float:
+    """Seconds until a changed file is found by its new words, the median of some; the first warms up."""
+    from engine.core import Call, Core
+    from engine.requests.documents import sync
+
+    core, call, seconds = Core(), Call(1, lambda event: None), []
+    for number in range(6):
+        file.write_text(f"One that changed {number} times. It is short now.", encoding="utf-8")
+        began = time.perf_counter()
+        done = sync(core, call, collection=collection)
+        seconds.append(time.perf_counter() - began)
+        if done["job"] or done["result"]["indexed"] != 1:
+            raise OSError(f"not one file was read again: {done}")
+    core.close()
+    return statistics.median(seconds[1:])
+
+
 def compare(name: str, folder: Path, embedder: str) -> None:
     """Print the figures of one collection."""
     from engine.documents import collection as collections
@@ -73,13 +95,10 @@ def compare(name: str, folder: Path, embedder: str) -> None:
         made = collections.create(store, name, {"embedder": embedder})
         add_paths(store, collections.number_of(store, made["id"]), [str(folder)])
     whole, held = measure(made["id"])
-    (folder / "0500.txt").write_text(f"One that changed for {name}. It is short now.", encoding="utf-8")
-    one, _ = measure(made["id"])
-    if one["result"]["indexed"] != 1:
-        raise OSError(f"not one file was read again: {one['result']}")
-    share = one["seconds"] / whole["seconds"]
+    one = changed_file(made["id"], folder / "0500.txt")
+    share = one / whole["seconds"]
     figure(f"{name}: 1 of {FILES} files changed / all", f"{share:.4f}", f"<= {MOST_SHARE}", share <= MOST_SHARE)
-    figure(f"{name}: seconds", f"{one['seconds']:.2f} / {whole['seconds']:.1f}")
+    figure(f"{name}: seconds", f"{one:.2f} / {whole['seconds']:.1f}")
     settled = max(size for done, size in held.items() if done <= SETTLED)
     grown = max(held.values()) / settled
     figure(f"{name}: memory, {FILES} / {SETTLED} files", f"{grown:.3f}", f"<= {MOST_GROWTH}", grown <= MOST_GROWTH)

@@ -24,6 +24,9 @@ def finish(engine: EnginePipe, args: argparse.Namespace, asked: dict[str, Any]) 
 
     Exit code 0 also if some files could not be read: they are told.
     """
+    if not asked["job"]:
+        report(engine, args, asked | {"seconds": 0.0})
+        return 0
     try:
         row = follow(engine, asked["job"], Progress())
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.api.folders import conversations_folder, database_file, home, logs_folder, models_folder
+from engine.api.job import Job
 from engine.api.messages import JobRow
 from engine.api.settings import Settings, load_settings, save_settings
 from engine.attachments import forget_unused
@@ -41,9 +42,9 @@ class Core:
         self.residents = residents_of(self)
         self.runner = Runner(self.store, self.broadcast)
         self.runner.ended.append(self._job_ended)
-        self.documents = Library(self.runner, self.broadcast)
-        self.listen(self.documents.heard)
         self.searching = Searching()
+        self.documents = Library(self.runner, self.broadcast, self.searching)
+        self.listen(self.documents.heard)
 
     def listen(self, send: Send) -> None:
         """Have every broadcast sent to `send` too."""
@@ -82,8 +83,13 @@ class Core:
         self.broadcast("settings", values=values)
         return asdict(self.settings)
 
+    def _write_questions(self, params: dict[str, Any], job: Job) -> dict[str, Any]:
+        from engine.documents.question_job import run
+
+        return run(self, params, job)
+
     def _job_ended(self, row: JobRow) -> None:
-        if row["state"] == "done" and row["kind"] != "index":
+        if row["state"] == "done" and row["kind"] == "download":
             self.broadcast("models")
 
     def close(self) -> None:

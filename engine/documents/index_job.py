@@ -163,10 +163,13 @@ class Indexing:
         self._page = self._text = ""
         self._total, self._counted_at = 0, -COUNT_EVERY_S
 
-    def run(self) -> None:
-        """Until no file waits any more. Raises Cancelled; what is read but not stored then waits again."""
+    def run(self, warm: Reading | None = None) -> None:
+        """Until no file waits any more, read by a `warm` process where there is one.
+
+        Raises Cancelled; what is read but not stored then waits again.
+        """
         while self._store.row(_NEXT, self._number, 0):
-            with Reading() as reading, ThreadPoolExecutor(1) as ahead:
+            with nullcontext(warm) if warm else Reading() as reading, ThreadPoolExecutor(1) as ahead:
                 for row, read in self._read_ahead(reading, ahead):
                     self._take(row, read)
             self._write()

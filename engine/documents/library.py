@@ -20,6 +20,7 @@ from engine.api.messages import JobRow
 from engine.documents import sync
 from engine.documents.collection import row_of
 from engine.documents.database import DocumentStore
+from engine.documents.searching import Searching, model_of
 
 if TYPE_CHECKING:
     from engine.documents.reading import Reading
@@ -30,17 +31,18 @@ FIRST_LOOK_S, LOOK_EVERY_S = 3.0, 30.0
 LOOK_SHARE = 0.02  # of the time may be spent looking: large folders are looked at less often
 TELL_EVERY_S = 1.0
 ACTIVE = ("queued", "running")
+KINDS = ("index", "questions")  # of jobs that belong to a collection
 ENDS_WITHIN_S = 15.0
 
 
 class Library:
     """One per engine. `broadcast(event, **data)` tells every client; `store` opens documents.db."""
 
-    def __init__(self, runner: Runner, broadcast: Callable[..., None]) -> None:
-        self._runner, self._broadcast = runner, broadcast
+    def __init__(self, runner: Runner, broadcast: Callable[..., None], searching: Searching) -> None:
+        self._runner, self._broadcast, self._searching = runner, broadcast, searching
         self._store: DocumentStore | None = None
         self._reading: Reading | None = None
-        self._lock = threading.Lock()
+        self._lock, self._catching_up = threading.Lock(), threading.Lock()
         self._ending = threading.Event()
         self._told: dict[str, float] = {}
         self._watcher = threading.Thread(target=self._watch, name="watched folders", daemon=True)
@@ -74,24 +76,50 @@ class Library:
         waiting = self.waiting(row["number"])
         return self._runner.start("index", row["name"], _folder(row["id"]), {"collection": row["id"]}, waiting)
 
+    def sync(self, collection: str) -> dict[str, Any]:
+        """Look at the disk and index what changed: {"job"} that does it, "" and {"result"} where it is done already."""
+        from engine.documents.catch_up import catch_up
+
+        row = row_of(self.store, collection)
+        if not any(job["state"] in ACTIVE for job in self.jobs_of(row["id"])):
+            with self._catching_up:
+                result = catch_up(self.store, row, self.reading, self._searching.embedder(model_of(row["embedder"])))
+            if result is not None:
+                self.changed(row["id"])
+                return {"job": "", "result": result}
+        return {"job": self.index(row["id"])}
+
+    def write_questions(self, collection: str) -> str:
+        """Have the chunks of a collection (its id) asked about that were not, by a job; its id."""
+        row = row_of(self.store, collection)
+        for done in self.jobs_of(row["id"], "questions"):
+            if done["state"] == "done":
+                self._runner.delete(done["job"])
+        folder = _folder(f"{row['id']}-questions")
+        return self._runner.start("questions", row["name"], folder, {"collection": row["id"]})
+
     def waiting(self, number: int) -> int:
         """How many files of a collection wait for being read."""
         row = self.store.row("SELECT COUNT(*) AS files FROM files WHERE collection = ? AND state = 'waiting'", number)
         return int(row["files"]) if row else 0
 
-    def jobs_of(self, collection: str) -> list[JobRow]:
-        """The index jobs of a collection (its id), the newest first."""
-        jobs = (row for row in self._runner.list() if row["kind"] == "index")
+    def jobs_of(self, collection: str, *kinds: str) -> list[JobRow]:
+        """The jobs of a collection (its id), those that index it if no `kinds` are named, the newest first."""
+        jobs = (row for row in self._runner.list() if row["kind"] in (kinds or ("index",)))
         return [row for row in jobs if row["params"].get("collection") == collection]
 
-    def end_jobs(self, collection: str) -> None:
-        """Stop and forget the index jobs of a collection (its id). Raises UserError job_active if one does not end."""
-        for row in self.jobs_of(collection):
+    def end_jobs(self, collection: str, *kinds: str) -> None:
+        """Stop and forget the jobs of a collection (its id), all of them if no `kinds` are named.
+
+        Raises UserError job_active if one does not end.
+        """
+        kinds = kinds or KINDS
+        for row in self.jobs_of(collection, *kinds):
             self._runner.cancel(row["job"])
         until = time.monotonic() + ENDS_WITHIN_S
-        while any(row["state"] in ACTIVE for row in self.jobs_of(collection)) and time.monotonic() < until:
+        while any(row["state"] in ACTIVE for row in self.jobs_of(collection, *kinds)) and time.monotonic() < until:
             time.sleep(0.05)
-        for row in self.jobs_of(collection):
+        for row in self.jobs_of(collection, *kinds):
             self._runner.delete(row["job"])
 
     def forget_names(self, collection: str) -> None:
@@ -126,12 +154,24 @@ class Library:
             self._store = self._reading = None
 
     def _job_ended(self, row: JobRow) -> None:
-        """What was added in a job's last moment is not left behind."""
-        if row["kind"] != "index" or row["state"] != "done" or self._ending.is_set():
+        """What was added in a job's last moment is not left behind; what was indexed is asked about."""
+        if row["kind"] not in KINDS or row["state"] != "done" or self._ending.is_set():
             return
         with suppress(UserError):  # the collection is gone
-            if self.waiting(row_of(self.store, row["params"]["collection"])["number"]):
-                self.index(row["params"]["collection"])
+            collection = row_of(self.store, row["params"]["collection"])
+            if row["kind"] == "index" and self.waiting(collection["number"]):
+                self.index(collection["id"])
+            else:
+                self._ask_about_new(collection)
+
+    def _ask_about_new(self, collection: dict[str, Any]) -> None:
+        """Unless the person stopped it: then it goes on once they say so."""
+        from engine.documents.question_job import lacking
+
+        last = next(iter(self.jobs_of(collection["id"], "questions")), None)
+        stopped = last is not None and last["state"] != "done"
+        if collection["settings"]["questions"] and not stopped and lacking(self.store, collection["number"]):
+            self.write_questions(collection["id"])
 
     def _watch(self) -> None:
         pause = FIRST_LOOK_S
@@ -151,12 +191,19 @@ class Library:
         for row in self.store.rows("SELECT number, id FROM collections"):
             if self._ending.is_set():
                 return
+            if first:
+                self._resume(row["id"])
             last = next(iter(self.jobs_of(row["id"])), None)
-            stopped = last is not None and last["state"] != "done"
-            if last is not None and first and last["state"] == "interrupted":
+            if (last is None or last["state"] == "done") and self._differs(row["number"]):
+                self.sync(row["id"])
+            elif last is None or last["state"] not in ACTIVE:
+                self._ask_about_new(row_of(self.store, row["id"]))
+
+    def _resume(self, collection: str) -> None:
+        for kind in KINDS:
+            last = next(iter(self.jobs_of(collection, kind)), None)
+            if last is not None and last["state"] == "interrupted":
                 self._runner.resume(last["job"])
-            elif not stopped and self._differs(row["number"]):
-                self.index(row["id"])
 
     def _differs(self, number: int) -> bool:
         return bool(sync.difference(self.store, number, sync.scan(self.store, number)))

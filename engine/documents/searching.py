@@ -13,6 +13,8 @@ from engine.documents.collection import row_of
 from engine.documents.search import Found, search
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from engine.documents.database import DocumentStore
     from engine.documents.embedders import Embedder
     from engine.documents.rerank import Reranker
@@ -85,10 +87,21 @@ class Searching:
         row = row_of(store, collection)
         wanted = model_of(row["embedder"])
         ranks = rerank != "off" and row["settings"]["rerank"] != "off"
-        with self._embedder(wanted) as (embedder, notes), self._reranker(ranks) as reranker:
+        with self.embedder(wanted) as (embedder, notes), self._reranker(ranks) as reranker:
             found = search(store, row["id"], query, top, filters, embedder, reranker, RERANK_S)
         found.notes.extend(notes)
         return found
+
+    def embedded(self, store: DocumentStore, collection: str, texts: list[str]) -> tuple[str, np.ndarray | None]:
+        """Vectors (texts, width) of passages by a collection's embedder, and its identity; None where there is none.
+
+        Raises UserError unknown_collection.
+        """
+        row = row_of(store, collection)
+        with self.embedder(model_of(row["embedder"]) if texts else "") as (embedder, _):
+            if embedder is None or embedder.identity != row["embedder"]:
+                return "", None
+            return embedder.identity, embedder.passages(texts)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -96,7 +109,8 @@ class Searching:
         self._rerankers.close()
 
     @contextmanager
-    def _embedder(self, model: str) -> Iterator[tuple[Embedder | None, list[dict[str, Any]]]]:
+    def embedder(self, model: str) -> Iterator[tuple[Embedder | None, list[dict[str, Any]]]]:
+        """The embedder with this id, for this thread alone; None and a note where it cannot be loaded, None for ""."""
         if not model:
             yield None, []
             return

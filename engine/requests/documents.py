@@ -39,7 +39,7 @@ def create(core: Core, call: Call, name: str, settings: dict[str, Any] | None = 
 
 
 def update(core: Core, call: Call, collection: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Change the name or settings; another embedder or size of chunks starts the index job."""
+    """Change the name or settings; another embedder or size of chunks starts the index job, `questions` their own."""
     store = core.documents.store
     before = collections.row_of(store, collection)
     shown = collections.update(store, before["id"], values)
@@ -47,8 +47,21 @@ def update(core: Core, call: Call, collection: str, values: dict[str, Any]) -> d
         store.run("UPDATE files SET state = 'waiting' WHERE collection = ? AND state = 'indexed'", before["number"])
     if any(shown["settings"][name] != before["settings"][name] for name in ("chunk_tokens", "embedder")):
         core.documents.index(before["id"])
+    if shown["settings"]["questions"] != before["settings"]["questions"]:
+        _turn_questions(core, before, shown["settings"]["questions"])
     core.documents.changed(before["id"])
     return collections.get(store, before["id"])
+
+
+def _turn_questions(core: Core, row: dict[str, Any], wanted: bool) -> None:
+    """Start the job that writes a collection's questions, or end it and remove them all."""
+    from engine.documents.question_job import remove_questions
+
+    if wanted:
+        core.documents.write_questions(row["id"])
+    else:
+        core.documents.end_jobs(row["id"], "questions")
+        remove_questions(core.documents.store, row["number"])
 
 
 def remove(core: Core, call: Call, collection: str, prove: bool = False) -> dict[str, Any]:
@@ -89,7 +102,7 @@ def add(core: Core, call: Call, collection: str, paths: list[str]) -> dict[str, 
 
 def sync(core: Core, call: Call, collection: str) -> dict[str, Any]:
     """Look at the disk, and index what changed."""
-    return {"job": core.documents.index(collections.row_of(core.documents.store, collection)["id"])}
+    return core.documents.sync(collection)
 
 
 def import_corpus(core: Core, call: Call, collection: str, path: str) -> dict[str, Any]:

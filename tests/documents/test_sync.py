@@ -13,9 +13,12 @@ from index_kit import check_consistent, found, index, made, states, write_folder
 
 from desktop.pipe import EnginePipe
 from engine.api.errors import UserError
+from engine.core import Call, Core
 from engine.documents import collection as collections
 from engine.documents import sync
+from engine.documents.catch_up import FEW
 from engine.documents.database import DocumentStore
+from engine.requests import documents
 
 
 @pytest.fixture
@@ -152,3 +155,20 @@ def test_a_job_that_its_engine_took_down_goes_on_with_the_next(store: DocumentSt
                 break
     assert states(store, row["number"]) == {"indexed": 250}
     check_consistent(store, row["number"])
+
+
+def test_a_changed_file_is_indexed_in_the_engine_at_once(home: Path, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "machines", 3)
+    core, call = Core(), Call(1, lambda event: None)
+    try:
+        row = made(core.documents.store, folder)
+        assert documents.sync(core, call, collection=row["id"])["result"]["indexed"] == 3
+        (folder / "machine0001.txt").write_text("A walrus sits in hall 9.", encoding="utf-8")
+        done = documents.sync(core, call, collection=row["id"])
+        assert (done["job"], done["result"]["indexed"]) == ("", 1)
+        found = core.searching.search(core.documents.store, row["id"], "Where is the walrus?")
+        assert found.hits[0].text == "A walrus sits in hall 9."
+        write_folder(tmp_path / "machines" / "more", FEW + 1)
+        assert documents.sync(core, call, collection=row["id"])["job"]
+    finally:
+        core.close()
