@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -51,7 +50,8 @@ def database(file: Path) -> None:
 class _Known:
     """Vectors of noise: what they say is no matter for the time they take."""
 
-    identity, width, limit, languages = "noise", WIDTH, 512, ("*",)
+    identity, width, limit = "noise", WIDTH, 512
+    languages: tuple[str, ...] = ("*",)
 
     def __init__(self) -> None:
         import numpy as np
@@ -97,7 +97,8 @@ def fill(store: Any, words: list[str], known: _Known) -> None:
         collections.make_vectors(db, number)
         db.execute("UPDATE collections SET embedder = 'noise', version = 1 WHERE number = ?", [number])
         db.execute(
-            "INSERT INTO files (collection, path, name, suffix, bytes, mtime_ns, added) VALUES (?, 'f', 'f', '', 1, 1, 1)",
+            "INSERT INTO files (collection, path, name, suffix, bytes, mtime_ns, added)"
+            " VALUES (?, 'f', 'f', '', 1, 1, 1)",
             [number],
         )
         for first in range(0, CHUNKS, 5000):
@@ -163,4 +164,4 @@ def resident() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

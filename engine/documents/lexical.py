@@ -1,7 +1,6 @@
 """The full-text leg: BM25 by FTS5 over prepared text, its questions cut so that it answers in time.
 
-FTS5 weighs every chunk that any word of a question stands in, about a million a second: common words are left out once
-that is too many.
+FTS5 weighs every chunk that any word of a question stands in: common words are left out once that is too many.
 """
 
 from __future__ import annotations

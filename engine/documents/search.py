@@ -13,7 +13,7 @@ from engine.api.errors import UserError
 from engine.documents import lexical, vectors
 from engine.documents.collection import has_vectors, row_of
 from engine.documents.database import QUESTIONS_FROM, DocumentStore
-from engine.documents.fusion import Leg, fused
+from engine.documents.fusion import KNOWN, Leg, coverage, fused
 from engine.documents.lexical import Lexical
 from engine.documents.prepare import has_cjk, query_words
 from engine.documents.rerank import reranked
@@ -159,17 +159,15 @@ class _Search:
         return True
 
     def _legs(self, words: Lexical, near: Dense, embedder: Embedder | None) -> dict[str, Leg]:
-        """Both legs by chunk; passages in a language that the embedder does not know are out of its leg."""
-        lexical_rows = self._by_chunk(words.ids, words.scores)
-        dense_rows = self._by_chunk(near.ids, near.scores)
-        if embedder and dense_rows and "*" not in embedder.languages:
-            rows = self._store.rows(_LANGUAGES, json.dumps(list(dense_rows)))
+        """Both legs by chunk. Passages in a language that the embedder does not know are out of its leg, unless the
+        words of the question say nothing either: a poor guess is better than none."""
+        told = Leg(self._by_chunk(words.ids, words.scores), counts=words.counts, total=words.total)
+        close = self._by_chunk(near.ids, near.scores)
+        if embedder and close and "*" not in embedder.languages and coverage(told) >= KNOWN / 2:
+            rows = self._store.rows(_LANGUAGES, json.dumps(list(close)))
             known = {row["id"] for row in rows if knows(embedder.languages, row["language"])}
-            dense_rows = {chunk: score for chunk, score in dense_rows.items() if chunk in known}
-        return {
-            "lexical": Leg(lexical_rows, counts=words.counts, total=words.total),
-            "dense": Leg(dense_rows, mean=near.mean, spread=near.spread, total=near.total),
-        }
+            close = {chunk: score for chunk, score in close.items() if chunk in known}
+        return {"lexical": told, "dense": Leg(close, mean=near.mean, spread=near.spread, total=near.total)}
 
     def _by_chunk(self, ids: list[int], scores: list[float]) -> dict[int, float]:
         """Questions stand for the chunks they are answered by; the best score of each counts."""
