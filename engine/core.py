@@ -45,6 +45,7 @@ class Core:
         self.searching = Searching()
         self.documents = Library(self.runner, self.broadcast, self.searching)
         self.listen(self.documents.heard)
+        self.runner.inside["questions"] = self._write_questions
 
     def listen(self, send: Send) -> None:
         """Have every broadcast sent to `send` too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -94,6 +95,21 @@ class Residents:
         """The model if it is in memory."""
         with self._lock:
             return self._residents.get(model)
+
+    def idle_s(self) -> float:
+        """Seconds since anybody used a model: 0 while one is used or loaded, infinite if there is none."""
+        with self._lock:
+            residents = [*self._residents.values()]
+        if self._loading.locked() or any(resident.users for resident in residents):
+            return 0.0
+        return time.monotonic() - max((resident.used for resident in residents), default=-math.inf)
+
+    def wanted_beside(self, model: str) -> bool:
+        """Whether anybody but the one user of `model` who asks uses a model, or waits for one."""
+        with self._lock:
+            here = model in self._residents
+            users = sum(resident.users for resident in self._residents.values())
+        return users > here or (here and self._loading.locked())
 
     def unload(self, model: str = "") -> None:
         """Give back the memory of a model, or of all. Answers in progress end as cancelled."""

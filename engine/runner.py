@@ -1,59 +1,30 @@
-"""Starts jobs as processes of their own, relays what they report, and keeps them in the database."""
+"""Starts jobs, most of them as processes of their own, relays what they report, and keeps them in the database."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from engine.api.errors import UserError
-from engine.api.folders import logs_folder
-from engine.api.messages import JobRow, JobState, decode
+from engine.api.messages import JobRow, JobState
+from engine.running import TERMINATE_AFTER_S, Apart, Inside, Running, Work
 from engine.store import Store
 
 if TYPE_CHECKING:
     from sqlite_utils.db import Table
 
-AT_ONCE = 2
-TERMINATE_AFTER_S = 5.0
+AT_ONCE, INSIDE_AT_ONCE = 2, 1
 _ENDED = ("done", "failed", "cancelled", "interrupted")
 
 
-class Running:
-    """A started job: its process, and the state it is to end in once asked to stop."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self.wanted: JobState = "interrupted"
-        self.begin_done: int | None = None
-        self.began = time.monotonic()
-
-    def stop(self, wanted: JobState) -> None:
-        """Ask; after five seconds terminate, then kill."""
-        self.wanted = wanted
-        if self.process.stdin:
-            self.process.stdin.close()
-        threading.Thread(target=self._insist, daemon=True).start()
-
-    def _insist(self) -> None:
-        for push in (self.process.terminate, self.process.kill):
-            try:
-                self.process.wait(TERMINATE_AFTER_S)
-                return
-            except subprocess.TimeoutExpired:
-                push()
-
-
 class Runner:
-    """All jobs. `broadcast(event, **data)` tells every client."""
+    """All jobs. `broadcast(event, **data)` tells every client; kinds in `inside` run in a thread of this process."""
 
     def __init__(self, store: Store, broadcast: Callable[..., None]) -> None:
         self._store = store
@@ -63,6 +34,7 @@ class Runner:
         self._lock = threading.RLock()
         self._closing = False
         self.ended: list[Callable[[JobRow], None]] = []
+        self.inside: dict[str, Work] = {}
         store.run("UPDATE jobs SET state = 'interrupted' WHERE state IN ('running', 'queued')")
 
     def list(self) -> list[JobRow]:
@@ -154,42 +126,24 @@ class Runner:
     def _fill(self) -> None:
         """Start queued jobs while there is room."""
         with self._lock:
-            queued = self._store.rows("SELECT * FROM jobs WHERE state = 'queued' ORDER BY created")
-            for row in queued[: max(0, AT_ONCE - len(self._running))]:
-                if not self._closing:
+            for row in self._store.rows("SELECT * FROM jobs WHERE state = 'queued' ORDER BY created"):
+                if not self._closing and self._has_room(row["kind"] in self.inside):
                     self._launch(row)
 
+    def _has_room(self, inside: bool) -> bool:
+        running = sum(isinstance(one, Inside) == inside for one in self._running.values())
+        return running < (INSIDE_AT_ONCE if inside else AT_ONCE)
+
     def _launch(self, row: dict[str, Any]) -> None:
-        with log_file(row["id"]).open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "engine.job_main", row["kind"], row["folder"]],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-        running = self._running[row["id"]] = Running(process)
+        work = self.inside.get(row["kind"])
+        running = self._running[row["id"]] = Inside(work) if work else Apart(row)
         self._set(row["id"], state="running")
         thread = threading.Thread(target=self._follow, args=(row, running), name=f"job {row['kind']}", daemon=True)
         self._threads[row["id"]] = thread
         thread.start()
 
     def _follow(self, row: dict[str, Any], running: Running) -> None:
-        end: dict[str, Any] = {}
-        stdin, stdout = running.process.stdin, running.process.stdout
-        if stdin and stdout:
-            _send_params(stdin, row["params"])
-            for line in stdout:
-                event = decode(line)
-                if event["event"] == "end":
-                    end = event
-                else:
-                    self._relay(row["id"], event, running)
-        running.process.wait()
-        for pipe in (stdin, stdout):
-            if pipe:
-                with suppress(BrokenPipeError):
-                    pipe.close()
-        self._end(row["id"], end, running)
+        self._end(row["id"], running.follow(row, lambda event: self._relay(row["id"], event, running)), running)
 
     def _relay(self, job: str, event: dict[str, Any], running: Running) -> None:
         if event["event"] == "note":
@@ -204,7 +158,7 @@ class Runner:
         crashed = UserError("job_crashed", "The job ended unexpectedly.", "Resume it; its log says more.")
         state = end.get("state", "failed")
         error = None if state in ("done", "cancelled") else end.get("error", crashed.to_json())
-        if state != "done" and (self._closing or running.process.stdin is None or running.process.stdin.closed):
+        if state != "done" and (self._closing or running.asked):
             state, error = running.wanted, None
         self._set(
             job,
@@ -241,19 +195,6 @@ class Runner:
         if row:
             shutil.rmtree(row["folder"], ignore_errors=True)
             Path(row["folder"] + ".lock").unlink(missing_ok=True)
-
-
-def log_file(job: str) -> Path:
-    """Where a job's process writes what it has to say beyond its events."""
-    return logs_folder() / f"job-{job}.log"
-
-
-def _send_params(stdin: Any, params: str) -> None:
-    try:
-        stdin.write(params.encode() + b"\n")
-        stdin.flush()
-    except (BrokenPipeError, ValueError):
-        return  # the process died at once, or was cancelled already; its end says so
 
 
 def _row(row: dict[str, Any]) -> JobRow:
