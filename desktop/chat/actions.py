@@ -43,6 +43,7 @@ ACTIONS = [
     _action("edit_last", "Ctrl+Up", lambda page: page.stage.edit_last()),
     _action("sent", "Ctrl+Shift+I", lambda page: page.stage.do_last("sent")),
     _action("panel", "Ctrl+I", lambda page: page.stage.toggle_panel()),
+    _action("documents", "Ctrl+Shift+D", lambda page: page.stage.documents.open_menu()),
     _action("rename", "F2", lambda page: page.stage.header.start_renaming()),
     _action("pin", "Ctrl+D", lambda page: page.shelf.toggle_pin(page.chat_id)),
     _action("delete", "Ctrl+Shift+Backspace", lambda page: page.shelf.delete(page.chat_id)),

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.api.errors import UserError
-from engine.api.messages import Attachment, Chat, ChatTree, Message
+from engine.api.messages import Attachment, Chat, ChatTree, DocumentAnswer, Message
 
 FLUSH_MS = 24  # about 40 repaints a second, however fast the tokens come
 
@@ -128,6 +128,8 @@ class Conversation(QObject):
             self._set_progress(Progress("load", float(event.get("done", 0)), 1))
         elif kind == "prefill":
             self._set_progress(Progress("prefill", event.get("done", 0), event.get("total", 0), event.get("left_s")))
+        elif kind == "passages":
+            self._take_found({"hits": event["hits"]})
         elif kind == "dropped":
             self._take_dropped(event)
 
@@ -224,6 +226,12 @@ class Conversation(QObject):
             number = self.messages[number]["parent"]
         self.path = path[::-1]
         self.path_changed.emit()
+
+    def _take_found(self, found: DocumentAnswer) -> None:
+        """What was found in documents, before the answer begins."""
+        if self.live is not None and self.live in self.messages:
+            self.messages[self.live]["found"] = found
+            self.message_changed.emit(self.live)
 
     def _take_dropped(self, event: dict[str, Any]) -> None:
         if self.live is not None and self.live in self.messages:

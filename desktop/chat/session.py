@@ -27,6 +27,7 @@ def blank_chat(system: str = "", model: str = "") -> Chat:
         model=model,
         sampling={},
         adapters=[],
+        documents=[],
         leaf=None,
         created=0.0,
         updated=0.0,
@@ -132,7 +133,7 @@ class ChatSession(QObject):
         self._client.call("messages.restore", {"message": message}, result=done, error=self.failed.emit)
 
     def update(self, talk: Conversation, **values: Any) -> None:
-        """Change title, model, system prompt, sampling or adapters of a conversation."""
+        """Change title, model, system prompt, sampling, adapters or documents of a conversation."""
         if talk.id:
             self._client.call("chats.update", {"chat": talk.id, **values}, error=self.failed.emit)
         talk.set_chat(cast(Chat, {**talk.chat, **values}))
@@ -146,7 +147,9 @@ class ChatSession(QObject):
 
     def _create_and_send(self, talk: Conversation) -> None:
         chat = talk.chat
-        values = {name: chat[name] for name in ("title", "system", "model", "folder", "sampling", "adapters")}
+        values = {
+            name: chat[name] for name in ("title", "system", "model", "folder", "sampling", "adapters", "documents")
+        }
         done = partial(self._created, talk)
         talk.begin(self._client.call("chats.create", values, result=done, error=partial(self._take_error, talk)))
 

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from desktop.chat.attaching import Attaching
 from desktop.chat.conversation import Conversation
+from desktop.chat.documents import ChatDocuments
 from desktop.chat.session import ChatSession
 from desktop.desk import Desk
 from desktop.remote_words import chat_line, is_remote, picture
@@ -22,6 +23,7 @@ from desktop.widgets.chat_empty import ChatEmpty
 from desktop.widgets.chat_header import ChatHeader
 from desktop.widgets.chat_panel import ChatPanel
 from desktop.widgets.composer import Composer
+from desktop.widgets.documents.preview import Preview
 from desktop.widgets.figures import waiting_words
 from desktop.widgets.make import column, row
 from desktop.widgets.message_row import QuestionRow
@@ -46,6 +48,8 @@ class ChatStage(QWidget):
         self.header, self.view, self.empty = ChatHeader(), MessageView(), ChatEmpty()
         self.composer, self.panel = Composer(), ChatPanel()
         self.attaching = Attaching(desk, self.composer, lambda: self.talk)
+        self.documents = ChatDocuments(desk, self.composer, lambda: self.talk, session)
+        self.preview = Preview(desk)
         self._count_soon = QTimer(self, singleShot=True, interval=COUNT_MS)
         self._count_soon.timeout.connect(self._count)
         self._count_soon.timeout.connect(self._read_ahead)
@@ -87,6 +91,7 @@ class ChatStage(QWidget):
 
     def toggle_panel(self) -> None:
         """Show or hide system prompt and sampling."""
+        self.preview.put_away()
         showing = self.panel.isVisible() and self.panel.shows_settings
         self.panel.show_settings()
         self.panel.setVisible(not showing)
@@ -166,7 +171,7 @@ class ChatStage(QWidget):
         middle.setStretch(0, 1)
         self._middle.setLayout(middle)
         self._middle.installEventFilter(self)
-        below = row(self._middle, self.panel, spacing=0)
+        below = row(self._middle, self.panel, self.preview, spacing=0)
         below.setStretch(0, 1)
         whole = column(self.header, below, spacing=0)
         whole.setStretch(1, 1)
@@ -186,6 +191,8 @@ class ChatStage(QWidget):
         self.composer.unqueue_wanted.connect(self._unqueue)
         self.view.wanted.connect(self.do)
         self.view.edited.connect(self._edited)
+        self.view.place_wanted.connect(self.preview.show_place)
+        self.preview.opened.connect(self.panel.hide)
         self.empty.sample_chosen.connect(self.send)
         self.empty.model_wanted.connect(lambda: self.desk.open_page("models"))
         self.header.renamed.connect(lambda title: self.session.update(self.talk, title=title))
@@ -225,6 +232,7 @@ class ChatStage(QWidget):
         self.composer.set_notice("")
         self.composer.set_text(talk.draft)
         self.attaching.show()
+        self.preview.put_away()
         for show in (self._show_path, self._show_chat, self._show_running, self._show_queue):
             show()
         if self.panel.isVisible() and not self.panel.shows_settings:
@@ -294,6 +302,7 @@ class ChatStage(QWidget):
         self.header.picker.set_current(chat["model"] or self.desk.settings.default_model or self._default_model)
         self.panel.settings.adapters.set_offered(fitting_adapters(self._models, self.header.picker.current()[1]))
         self.panel.settings.show_chat(chat)
+        self.documents.show()
         self.attaching.show_model(self.header.picker.current()[1])
         self._show_remote()
 
@@ -378,6 +387,7 @@ class ChatStage(QWidget):
         )
 
     def _sent(self, result: dict[str, Any]) -> None:
+        self.preview.put_away()
         self.panel.show_sent(result["prompt"], result["sent"])
         self.panel.show()
 

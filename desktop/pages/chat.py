@@ -21,7 +21,8 @@ __all__ = ["ACTIONS", "PAGE", "ChatPage"]
 
 
 class ChatPage(PageWidget):
-    """`opened` takes `chat` (an id) with `message`, `model` (for a new conversation), or `send` (a text)."""
+    """`opened` takes `chat` (an id) with `message`, `model` or `documents` (for a new conversation), or
+    `send` (a text)."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -46,8 +47,10 @@ class ChatPage(PageWidget):
         """Come to the front, with what another page asks for."""
         if args.get("chat"):
             self.show_chat(str(args["chat"]), args.get("message"))
-        elif args.get("model") or args.get("send"):
+        elif args.get("model") or args.get("send") or args.get("documents"):
             self.new_chat(str(args.get("model") or ""))
+        if args.get("documents"):
+            self.session.update(self.session.shown, documents=args["documents"])
         if args.get("send"):
             self.stage.send(str(args["send"]))
         QTimer.singleShot(0, self, self.stage.composer.focus)

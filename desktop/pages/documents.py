@@ -63,6 +63,7 @@ class DocumentsPage(PageWidget):
             self.show_tab(args["tab"])
         self.fetch()
         self.jobs.fetch()
+        QTimer.singleShot(0, self, self._focus)
 
     def state(self) -> dict[str, Any]:
         """What is open and what was asked survive a change of language."""
@@ -253,6 +254,11 @@ class DocumentsPage(PageWidget):
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         escape.activated.connect(self.preview.put_away)
+
+    def _focus(self) -> None:
+        """Where one goes on: the question, or the list."""
+        place = self.asking.field if self.tab == "ask" and self.rows else self.side.list
+        place.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _do(self, what: str) -> None:
         wishes = {"chat": self.chat_about, "sync": self.sync, "settings": self.edit_collection}

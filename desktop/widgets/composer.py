@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QPlainTextEdit, 
 
 from desktop.text import tr
 from desktop.widgets.attachments import SUFFIXES, AttachmentStrip, picture_files
+from desktop.widgets.documents.chips import DocumentChips
 from desktop.widgets.make import Picture, button, clear, column, frame, icon_button, label, restyle, row
 from engine.api.messages import Attachment
 
@@ -142,6 +143,7 @@ class Composer(QWidget):
     files_given = Signal(list)  # paths of images
     picture_given = Signal(bytes)  # PNG
     unattach_wanted = Signal(int)
+    documents_wanted = Signal()  # the menu of collections
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,6 +153,7 @@ class Composer(QWidget):
         self.queue.removed.connect(self.unqueue_wanted)
         self.attachments = AttachmentStrip()
         self.attachments.removed.connect(self.unattach_wanted)
+        self.documents = DocumentChips()
         self.notice = label("", "red", wrap=True)
         self.notice.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.notice.hide()
@@ -221,7 +224,9 @@ class Composer(QWidget):
 
     def _build(self) -> None:
         self.frame = frame("composer")
-        self.frame.setLayout(column(self.attachments, self.field, self._buttons(), spacing=10, margins=(14, 12, 9, 11)))
+        self.frame.setLayout(
+            column(self.documents, self.attachments, self.field, self._buttons(), spacing=10, margins=(14, 12, 9, 11))
+        )
         self.remote = frame("remote")
         self.remote_picture = Picture("cloud", "amber", 16)
         self.remote_words = label("", "remoteLine", wrap=True)
@@ -235,12 +240,21 @@ class Composer(QWidget):
         )
         self.attach_button = icon_button("image", tr("chat.attach"), self._choose_files)
         self.attach_button.hide()
+        self.documents_button = icon_button("file-text", tr("documents.attach_hint"), self.documents_wanted.emit)
         self.hint = label(tr("chat.enter_hint"), "faint")
         self.hint.setToolTip(tr("chat.enter_hint_long"))
         self.stop_button = button(tr("chat.stop"), self.stop_wanted.emit)
         self.stop_button.setToolTip(tr("chat.stop_hint"))
         self.send_button = button(tr("chat.send"), self._submit, "main")
-        return row(self.panel_button, self.attach_button, None, self.hint, self.stop_button, self.send_button)
+        return row(
+            self.panel_button,
+            self.attach_button,
+            self.documents_button,
+            None,
+            self.hint,
+            self.stop_button,
+            self.send_button,
+        )
 
     def _submit(self) -> None:
         text = self.text()

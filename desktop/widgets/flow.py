@@ -63,6 +63,8 @@ class Flow(QLayout):
     def _lay_out(self, rect: QRect, *, move: bool) -> int:
         x, y, line = rect.x(), rect.y(), 0
         for number, item in enumerate(self._items):
+            if item.isEmpty():
+                continue
             size = item.sizeHint()
             if number == 0 and self._first_width:
                 size.setWidth(min(rect.width(), self._first_width))

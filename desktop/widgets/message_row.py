@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QFrame, QMenu, QSizePolicy, QWidget
 
 from desktop.text import error_text, tr
 from desktop.widgets.adapters_form import adapters_words
-from desktop.widgets.answer_text import answer_text, put_on_theme
+from desktop.widgets.answer_text import put_on_theme
 from desktop.widgets.attachments import PictureRow
 from desktop.widgets.composer import ComposerText
+from desktop.widgets.documents.cited_text import CitedText
+from desktop.widgets.documents.passages import PassageFold
 from desktop.widgets.figures import dropped_words, exact_figures, short_figures
 from desktop.widgets.make import button, column, frame, label, row
 from desktop.widgets.message_parts import BranchSwitcher, Bubble, FittingLabel
@@ -149,7 +153,10 @@ class QuestionRow(MessageRow):
 
 
 class AnswerRow(MessageRow):
-    """A model's answer. Text is appended while it is written, never set again."""
+    """A model's answer. Text is appended while it is written, never set again, except that of an answer from documents,
+    which is checked once it is whole. `place_wanted(place, among)` for a citation or a passage."""
+
+    place_wanted = Signal(dict, list)
 
     def __init__(self, message: Message, branches: list[int], unfold_thinking: bool = False) -> None:
         super().__init__(message, branches)
@@ -158,14 +165,23 @@ class AnswerRow(MessageRow):
         self.notice = button("", lambda: self.ask("sent"), "amberWord")
         self.adapters = label("", "faint")
         self.thinking = ThinkingBlock(unfold_thinking)
-        self.body = answer_text()
+        self.passages: PassageFold | None = None  # made where there are any
+        self.body = CitedText()
+        self.body.cited.connect(self._cite)
         self.waiting = label("", "dim")
         self.problem: QFrame | None = None
         self._build_actions()
-        parts = (row(self.notice, None), self.adapters, self.thinking, self.body, self.waiting, self._under)
+        parts = (
+            row(self.notice, None),
+            self.adapters,
+            self.thinking,
+            self.body,
+            self.waiting,
+            self._under,
+        )
         self._column = column(*parts, spacing=6, margins=(0, 0, 0, 12))
         self.setLayout(self._column)
-        self._shown_text, self._shown_thinking = "", ""
+        self._shown_text, self._shown_thinking, self._shown_marks = "", "", ""
         self._thought_s: float | None = None
         self.update_message(message)
 
@@ -175,8 +191,11 @@ class AnswerRow(MessageRow):
         self._thought_s = thought_s or message["stats"].get("thinking_s") or self._thought_s
         self._take_text(message)
         live = message["state"] == "streaming"
+        found = message.get("found") or {}
+        self._show_passages(found.get("hits", []))
         if not live:
             self.body.finish()
+            self._show_marks(message["text"], dict(found))
             self.waiting.hide()
         self.thinking.set_header(live=live and not message["text"], seconds=self._thought_s)
         self._show_notice()
@@ -215,6 +234,25 @@ class AnswerRow(MessageRow):
             self.thinking.set_text(thinking)
         self._shown_text, self._shown_thinking = text, thinking
         self.body.setVisible(bool(text))
+
+    def _show_marks(self, text: str, found: dict[str, Any]) -> None:
+        if found.get("sentences") and (self._shown_marks != text or found != self.body.found):
+            self._shown_marks = text
+            self.body.show_answer(text, found)
+
+    def _show_passages(self, hits: list[dict[str, Any]]) -> None:
+        if self.passages is None and hits:
+            self.passages = PassageFold()
+            self.passages.opened.connect(lambda hit: self.place_wanted.emit(hit, hits))
+            self._column.insertWidget(self._column.indexOf(self.body), self.passages)
+        if self.passages:
+            self.passages.set_hits(hits)
+
+    def _cite(self, number: int) -> None:
+        places = self.body.found.get("citations", [])
+        for place in places:
+            if place["number"] == number:
+                self.place_wanted.emit(place, places)
 
     def _build_problem(self) -> QFrame:
         self._problem_text = label("", wrap=True)

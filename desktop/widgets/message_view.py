@@ -27,6 +27,7 @@ class MessageView(QScrollArea):
 
     wanted = Signal(str, int)
     edited = Signal(int, str)
+    place_wanted = Signal(dict, list)  # a place in a document, one of several
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,6 +150,8 @@ class MessageView(QScrollArea):
         row = make_row(message, self._branches(message["id"]), self.unfold_thinking)
         row.wanted.connect(self.wanted)
         row.edited.connect(self.edited)
+        if isinstance(row, AnswerRow):
+            row.place_wanted.connect(self.place_wanted)
         self._rows[message["id"]] = row
         self._box.insertWidget(place, row)
 

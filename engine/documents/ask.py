@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.api.messages import Stats
 from engine.documents.cite import Cited, Place, cite, joined
 from engine.documents.evidence import Evidence, Weighed, evidence, weighed
-from engine.documents.prompting import ANSWER_TOKENS, fitting, messages, refusal, says_not_found
+from engine.documents.prompting import ANSWER_TOKENS, fitting, messages, refusal, room_of, says_not_found
 from engine.documents.rewriting import Turn, complete, parts
-from engine.documents.strength import Strength, strength
+from engine.documents.strength import Strength, about_whole, strength
+from engine.documents.widening import Passages, beside, sizes, widened
 from engine.documents.wording import Weights
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ QUOTES = 2  # sentences quoted under an answer
 SURE = 0.8  # so strong a finding is answered with quotes where a model says there is nothing
 LEAST_QUOTE = 0.2  # of the question a quoted sentence holds at least …
 BESIDE = 0.6  # … and a second one so much of what the best one scored
+MARKED = 0.2  # of a line, or of the quote, stands there for the line to be marked
 
 
 class Writer(Protocol):
@@ -79,7 +81,7 @@ class Sentence:
 @dataclass(frozen=True)
 class Answer:
     """What is shown. `strength` 0 to 1 is how far the passages can hold the answer at all; `sent` is the chat that
-    the model was given, [] where none was asked."""
+    the model was given, [] where none was asked; `notes` are {"code", …} for the person."""
 
     question: str
     text: str
@@ -91,6 +93,7 @@ class Answer:
     missing: list[str] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
     stats: Stats = field(default_factory=Stats)
+    notes: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """For the pipe."""
@@ -99,29 +102,37 @@ class Answer:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where answers come from: `search(question) -> hits`, best first, how much words say there, and the collection's
-    own words to the model."""
+    """Where answers come from: `search(question) -> hits`, best first, how much words say there, the collection's own
+    words to the model, and all passages there are."""
 
     search: Callable[[str], list[Hit]]
     weights: Weights
     system: str = ""
+    whole: Passages | None = None
 
 
 def ask(question: str, sources: Sources, writer: Writer, listener: Listener, history: Sequence[Turn] = ()) -> Answer:
     """Answer a question. Raises the UserErrors of the search and of the model, and Cancelled."""
     whole = complete(question, history, lambda turns, most: writer.write([*turns], most, _unheard)[0])
     listener.rewritten(whole)
-    hits = _found(whole, sources.search)
+    spread, notes = _widened(whole, sources, writer) if about_whole(whole) else ([], [])
+    hits = spread or _found(whole, sources.search)
     listener.passages(hits)
-    chosen = fitting(hits[:PASSAGES], writer.count, writer.size)
-    reading = _Reading(whole, chosen, hits, sources.weights)
+    chosen = spread or fitting(hits[:PASSAGES], writer.count, writer.size)
+    reading = _Reading(whole, chosen, hits, sources.weights, notes)
     if reading.strength.weak:
         return reading.refused()
-    chat = messages(whole, chosen, sources.system)
+    if not spread:
+        reading.add(_widened(whole, sources, writer)[0] or reading.beside(sources, writer))
+    chat = messages(whole, reading.given, sources.system)
     text, stats = writer.write(chat, ANSWER_TOKENS, listener.text)
     if says_not_found(text) and reading.strength.value < SURE:
         return reading.refused(chat, stats)
     return reading.answered("" if says_not_found(text) else text.strip(), chat, stats)
+
+
+def _widened(question: str, sources: Sources, writer: Writer) -> tuple[list[Hit], list[dict[str, Any]]]:
+    return widened(question, sources.whole, sizes(writer.count), writer.size) if sources.whole else ([], [])
 
 
 def _unheard(piece: str) -> None:
@@ -136,21 +147,45 @@ def _found(question: str, search: Callable[[str], list[Hit]]) -> list[Hit]:
 
 
 class _Reading:
-    """The passages beside the question: how strong they are, and what of them is quoted."""
+    """The passages beside the question: how strong they are, and what of them is quoted.
 
-    def __init__(self, question: str, chosen: list[Hit], hits: list[Hit], weights: Weights) -> None:
-        self.question, self.hits = question, hits
+    `judged` are those that the search found; what is added to them for the model to read is cited as they are.
+    """
+
+    def __init__(
+        self, question: str, judged: list[Hit], hits: list[Hit], weights: Weights, notes: list[dict[str, Any]]
+    ) -> None:
+        self.question, self.hits, self.notes = question, hits, notes
         # The best passage first: sentences are judged by their place in the ranking too.
-        self.chosen = sorted(chosen, key=hits.index)
+        self.chosen = sorted(judged, key=hits.index)
         self.passages: list[Weighed] = weighed(self.chosen)
         self.evidence = evidence(question, self.chosen, self.passages, weights)
         self.strength: Strength = strength(question, self.chosen, self.passages, self.evidence, weights)
+
+    @property
+    def given(self) -> list[Hit]:
+        """All passages in the order of their documents."""
+        return sorted(self.chosen, key=lambda hit: (hit.file, hit.start))
+
+    def beside(self, sources: Sources, writer: Writer) -> list[Hit]:
+        """What stands beside the passages whose best sentence is at their edge."""
+        if sources.whole is None:
+            return []
+        size, room = sizes(writer.count), room_of(writer.size)
+        return beside(self.chosen, self.passages, self.evidence, sources.whole, size, room)
+
+    def add(self, more: list[Hit]) -> None:
+        """Have the model read these too."""
+        known = {hit.chunk for hit in self.chosen}
+        new = [hit for hit in more if hit.chunk not in known]
+        self.chosen, self.passages = [*self.chosen, *new], [*self.passages, *weighed(new)]
 
     def refused(self, chat: list[dict[str, Any]] | None = None, stats: Stats | None = None) -> Answer:
         """The documents do not say it; what came nearest is shown all the same."""
         missing, value = list(self.strength.missing), self.strength.value
         words = refusal(self.question)
-        return Answer(self.question, words, True, [], [], self.hits, value, missing, chat or [], stats or {})
+        given = (value, missing, chat or [], stats or {}, self.notes)
+        return Answer(self.question, words, True, [], [], self.hits, *given)
 
     def answered(self, text: str, chat: list[dict[str, Any]], stats: Stats) -> Answer:
         """The model's words with citations, and the sentences they rest on quoted below."""
@@ -165,7 +200,7 @@ class _Reading:
         shown = noted.text
         return Answer(
             self.question, shown, False, noted.sentences, noted.citations, self.hits,
-            self.strength.value, list(self.strength.missing), chat, stats,
+            self.strength.value, list(self.strength.missing), chat, stats, self.notes,
         )  # fmt: skip
 
     def _quotes(self, cited: Sequence[Cited]) -> list[Place]:
@@ -224,7 +259,15 @@ class _Notes:
 
 
 def _boxes(hit: Hit, place: Place) -> list[dict[str, Any]]:
-    """The lines that a stretch of a chunk stands on, as far as its share of the characters tells."""
-    boxes, length = list(hit.boxes), max(1, len(hit.text))
-    first, last = place.start * len(boxes) // length, -(-place.end * len(boxes) // length)
-    return [box if isinstance(box, dict) else asdict(box) for box in boxes[first:last]]
+    """The lines that a stretch of a chunk stands on, as far as the room each line takes tells its share of the text."""
+    boxes = [box if isinstance(box, dict) else asdict(box) for box in hit.boxes]
+    sizes = [(box["right"] - box["left"]) / max(1.0, box["bottom"] - box["top"]) for box in boxes]
+    scale = sum(sizes) / max(1, len(hit.text))
+    first, last = place.start * scale, place.end * scale
+    chosen, at = [], 0.0
+    for box, size in zip(boxes, sizes, strict=True):
+        shared = min(last, at + size) - max(first, at)
+        if shared > MARKED * min(size, last - first):
+            chosen.append(box)
+        at += size
+    return chosen

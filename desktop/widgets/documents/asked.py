@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
+from desktop.answer_notes import note_text
 from desktop.text import duration_text, error_text, tr
 from desktop.theme import mono_font
 from desktop.widgets.answer_text import put_on_theme
@@ -61,13 +62,14 @@ class AskedQuestion(QWidget):
         self.waiting.hide()
         self._show_question(result["question"])
         self.fold.set_hits(result["hits"])
-        self.body.setVisible(bool(result["text"]))
+        self.body.setVisible(bool(result["text"]) and not result["refused"])
         self.body.show_answer(result["text"], result)
         self._show_refusal(result)
         self.sent.setPlainText(sent_text(result["sent"]))
         self.sent_word.setVisible(bool(result["sent"]))
         seconds = result["stats"].get("first_token_s", 0) + result["stats"].get("decode_s", 0)
-        self.figures.setText(duration_text(seconds) if seconds else "")
+        figures = (note_text(result), duration_text(seconds) if seconds else "")
+        self.figures.setText(" · ".join(filter(None, figures)))
         self._actions.show()
 
     def take_error(self, error: UserError) -> None:
@@ -98,7 +100,7 @@ class AskedQuestion(QWidget):
         self.figures = label("", "faint")
         self._actions = QWidget()
         self._actions.setLayout(row(copy, self.sent_word, None, self.figures))
-        parts = (self.looked_for, self.fold, self.refusal, self.body, self.waiting, self.problem)
+        parts = (self.looked_for, self.refusal, self.fold, self.body, self.waiting, self.problem)
         answer = column(*parts, self._actions, self.sent, spacing=6)
         self.setLayout(column(row(None, self.bubble), answer, spacing=10, margins=(0, 0, 0, 16)))
         for part in (self.looked_for, self.body, self.refusal, self.problem, self._actions, self.sent):
@@ -110,9 +112,8 @@ class AskedQuestion(QWidget):
         self.looked_for.setVisible(other)
 
     def _show_refusal(self, result: dict[str, Any]) -> None:
-        missing = tr("documents.comma").join(result["missing"][:6])
-        words = tr("documents.refused_missing", words=missing) if missing else tr("documents.refused")
-        self.refusal.setText(words)
+        nearest = tr("documents.nearest") if result["hits"] else ""
+        self.refusal.setText(f"{result['text']} {nearest}".strip())
         self.refusal.setVisible(result["refused"])
         if result["refused"] and self.fold.list.isHidden() and result["hits"]:
             self.fold.toggle()

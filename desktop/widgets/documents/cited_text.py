@@ -63,7 +63,7 @@ class CitedText(RichText):
 
     def marks(self) -> list[int]:
         """The numbers that can be clicked, in order."""
-        return [cited_number(link) for _, _, link in self._links()]
+        return [cited_number(link) for _, _, link in self.links()]
 
     def _follow(self, address: str) -> None:
         if number := cited_number(address):
@@ -83,10 +83,11 @@ class CitedText(RichText):
         doubt.setBackground(QColor(theme().amber_soft))
         badge.setBackground(QColor(theme().accent_soft))
         chosen = [_selection(self, start, end, doubt) for start, end in self.unsupported]
-        chosen += [_selection(self, start, end, badge) for start, end, _ in self._links()]
+        chosen += [_selection(self, start, end, badge) for start, end, _ in self.links()]
         self.setExtraSelections(chosen)
 
-    def _links(self) -> list[tuple[int, int, str]]:
+    def links(self) -> list[tuple[int, int, str]]:
+        """(first, last + 1, address) of each mark, characters as Qt counts."""
         found: list[tuple[int, int, str]] = []
         block = self.document().begin()
         while block.isValid():

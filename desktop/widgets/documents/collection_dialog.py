@@ -72,7 +72,8 @@ class CollectionDialog(QDialog):
         for name, field in parts:
             field.setAccessibleName(tr(f"documents.{name}"))
             whole.addLayout(column(label(tr(f"documents.{name}"), "faint"), field, spacing=4))
-        whole.addWidget(label(tr("documents.embedder_hint"), "dim", wrap=True))
+        self.embedder.setToolTip(tr("documents.embedder_hint"))
+        whole.insertWidget(2, label(tr("documents.embedder_hint"), "dim", wrap=True))
         whole.addLayout(column(self.rerank, self.questions, spacing=8))
         self._fill(self.embedder, [], "embedder", tr("documents.embedder_auto"))
         self._fill(self.model, [], "chat_model", tr("documents.model_auto"))

@@ -10,10 +10,9 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop.text import tr
-from desktop.theme import theme
 
 POINTS = 72.0
-MARK_ALPHA = 90
+MARK, LINE = "#FBE3AE", "#B87514"  # on paper, which is white in every theme
 
 
 class PageView(QWidget):
@@ -78,10 +77,9 @@ class PageView(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawPixmap(self.rect(), self._picture)
-        mark = QColor(theme().amber)
-        mark.setAlpha(MARK_ALPHA)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
         painter.setPen(Qt.PenStyle.NoPen)
         for box in self.marks:
-            painter.fillRect(box.adjusted(-2, -1, 2, 1), mark)
+            painter.fillRect(box.adjusted(-2, -1, 2, 1), QColor(MARK))
+            painter.fillRect(QRectF(box.left() - 2, box.bottom() + 1, box.width() + 4, 1.5), QColor(LINE))
         painter.end()

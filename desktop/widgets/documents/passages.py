@@ -6,7 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop.text import tr
 from desktop.widgets.documents.cited_text import place_words
@@ -37,7 +37,9 @@ class PassageCard(QFrame):
         self.setAccessibleName(f"{rank}. {place_words(hit)}. {words[:SHOWN]}")
         score = label(f"{hit['score']:.2f}", "faint")
         score.setToolTip(tr("documents.score_hint"))
-        box = column(row(label(f"{rank}", "badge"), where, score, grow=1), shown, margins=(12, 8, 12, 10), spacing=4)
+        number = label(f"{rank}", "badge")
+        number.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        box = column(row(number, where, score, grow=1), shown, margins=(12, 8, 12, 10), spacing=4)
         if detailed:
             legs = label(legs_words(hit["legs"]), "faint", wrap=True)
             legs.setMinimumWidth(1)
@@ -87,7 +89,7 @@ class PassageFold(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.hits: list[dict[str, Any]] = []
-        self.word = button("", self.toggle, "word")
+        self.word = button("", self.toggle, "word", name=tr("documents.passage"))
         self.list = PassageList()
         self.list.opened.connect(self.opened)
         self.list.hide()
@@ -115,7 +117,8 @@ class PassageFold(QWidget):
     def _show_word(self) -> None:
         files = len({hit["file"] for hit in self.hits})
         many = len(self.hits)
-        words = tr("documents.looked_at_one" if many == 1 else "documents.looked_at", passages=many, files=files)
+        key = "looked_at" if files > 1 else "looked_at_one" if many == 1 else "looked_at_file"
+        words = tr(f"documents.{key}", passages=many, files=files)
         self.word.setText(f"{words} {'›' if self.list.isHidden() else '⌄'}")
         self.word.setAccessibleName(words)
 

@@ -25,8 +25,9 @@ LONGEST_QUOTE = 320  # characters
 
 class Preview(QFrame):
     """`show_place(place, among)` opens it: {file, name, path, page, start, end, boxes, quote or text, number?}, one of
-    several between which one can turn; `closed` when it is put away."""
+    several between which one can turn; `opened`, and `closed` when it is put away."""
 
+    opened = Signal()
     closed = Signal()
 
     def __init__(self, desk: Desk) -> None:
@@ -55,7 +56,10 @@ class Preview(QFrame):
         self.place, self._among, self._pages = place, among or [place], 0
         self._show_head(place)
         self.problem.hide()
+        if beside := self.parentWidget():
+            self.set_room(beside.width())
         self.show()
+        self.opened.emit()
         self._fetch(max(1, int(place["page"] or 1)))
 
     def turn(self, step: int) -> None:

@@ -97,13 +97,14 @@ class ScorecardView(QWidget):
         self.stop_button = button(tr("chat.stop"), self.stop)
         self.card.setLayout(column(self._figures, margins=(18, 14, 18, 14)))
         self.table.setHorizontalHeaderLabels([tr(f"documents.score_{name}") for name in COLUMNS])
+        self.table.setFixedHeight(300)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setAccessibleName(tr("documents.score_rows"))
         self.table.setShowGrid(False)
-        self.table.setMinimumHeight(260)
         self.table.setTabKeyNavigation(False)
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         for wide in (0, 1):
             header.setSectionResizeMode(wide, QHeaderView.ResizeMode.Stretch)
@@ -190,8 +191,6 @@ def _figure(value: str, caption: str) -> QWidget:
 def _cell(shown: dict[str, Any], name: str) -> QTableWidgetItem:
     item = QTableWidgetItem(_cell_words(shown, name))
     item.setToolTip(str(shown["text"] if name == "text" else shown["question"]))
-    if name not in ("question", "text"):
-        item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return item
 
 
