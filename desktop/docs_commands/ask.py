@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from desktop.answer_notes import note_text
 from desktop.docs_indexing import add_collection
 from desktop.pipe import EnginePipe
 from desktop.terminal import print_json
@@ -41,6 +42,7 @@ def as_json(found: dict[str, Any]) -> dict[str, Any]:
         "strength": found["strength"],
         "passages": [{name: hit[name] for name in ("name", "path", "page", "text", "score")} for hit in found["hits"]],
         "stats": found["stats"],
+        "notes": found["notes"],
     }
 
 
@@ -54,5 +56,7 @@ def _show(found: dict[str, Any]) -> None:
     for one in found["citations"]:
         page = tr("docs_ask.page", page=one["page"]) if one["page"] else ""
         print(f"[{one['number']}] {one['path'] or one['name']}{page}")
+    if note_text(found):
+        print(note_text(found), file=sys.stderr)
     for sentence in unsupported(found):
         print(tr("docs_ask.unsupported", text=sentence), file=sys.stderr)

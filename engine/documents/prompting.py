@@ -57,9 +57,14 @@ def passage(number: int, hit: Hit) -> str:
     return f"[{number}] {place}\n{hit.text}"
 
 
+def room_of(size: int) -> int:
+    """Tokens for passages in a context of `size` tokens."""
+    return int(size * SHARE) - ANSWER_TOKENS
+
+
 def fitting(hits: Sequence[Hit], count: Callable[[str], int], size: int) -> list[Hit]:
     """The best of the passages that fit a context of `size` tokens, in the order of their documents."""
-    room, kept = int(size * SHARE) - ANSWER_TOKENS, list[Any]()
+    room, kept = room_of(size), list[Any]()
     for number, hit in enumerate(hits, 1):
         room -= count(passage(number, hit))
         if room < 0 and kept:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.core import Core
 from engine.documents.ask import Sources
 from engine.documents.collection import get, row_of
+from engine.documents.whole import Whole
 from engine.documents.wording import Weights, weights_in
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def sources_of(core: Core, uses: Sequence[DocumentUse], system: str = "") -> Sou
         return sorted((hit for hits in each for hit in hits), key=lambda hit: -hit.score)[:TOP]
 
     words = [weights_in(store, row["number"]) for row in rows]
-    return Sources(
-        search, words[0] if len(words) == 1 else _together(words), "\n\n".join(filter(None, [system, *told]))
-    )
+    together = words[0] if len(words) == 1 else _together(words)
+    whole = Whole(store, [(row["number"], use["files"]) for row, use in zip(rows, uses, strict=True)])
+    return Sources(search, together, "\n\n".join(filter(None, [system, *told])), whole)
 
 
 def _filters(use: DocumentUse) -> dict[str, Any]:

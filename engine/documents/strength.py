@@ -44,6 +44,11 @@ class Strength:
         return self.value < WEAK
 
 
+def about_whole(question: str) -> bool:
+    """Whether a question is about a document as a whole, and not about something in it."""
+    return _WHOLE.search(question) is not None
+
+
 def strength(
     question: str, hits: Sequence[Hit], passages: Sequence[Weighed], found: Sequence[Evidence], weights: Weights
 ) -> Strength:
@@ -51,7 +56,7 @@ def strength(
     asked = asked_words(question)
     if not hits:
         return Strength(0.0, tuple(sorted(asked)))
-    if _WHOLE.search(question) or not asked:
+    if about_whole(question) or not asked:
         return Strength(1.0)
     best = max(passages, key=lambda passage: weights.share(asked, passage.all))
     sentence = max((one.share for one in found), default=0.0)
