@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_collection(parser)
     parser.add_argument("query", metavar="QUERY", help=tr("docs_search.query"))
     parser.add_argument("--top", type=int, default=10, metavar="N", help=tr("docs_search.top"))
-    parser.add_argument("--rerank", choices=("auto", "off"), default="auto", help=tr("docs_search.rerank"))
+    parser.add_argument("--rerank", choices=("auto", "off"), default="", help=tr("docs_search.rerank"))
 
 
 def run(engine: EnginePipe, args: argparse.Namespace) -> int:

@@ -78,15 +78,16 @@ class Searching:
         query: str,
         top: int = 10,
         filters: dict[str, Any] | None = None,
-        rerank: str = "auto",
+        rerank: str = "",
     ) -> Found:
         """As engine.documents.search does it, with the collection's embedder and the reranker that is here.
 
+        `rerank`: "auto" with one while its time allows, "off" without, "" as the collection's setting says.
         An embedder that cannot be loaded is left out, with a note. Raises UserError unknown_collection, bad_filter.
         """
         row = row_of(store, collection)
         wanted = model_of(row["embedder"])
-        ranks = rerank != "off" and row["settings"]["rerank"] != "off"
+        ranks = (rerank or row["settings"]["rerank"]) == "auto"
         with self.embedder(wanted) as (embedder, notes), self._reranker(ranks) as reranker:
             found = search(store, row["id"], query, top, filters, embedder, reranker, RERANK_S)
         found.notes.extend(notes)

@@ -21,7 +21,7 @@ def search(
     query: str,
     top: int = 10,
     filters: dict[str, Any] | None = None,
-    rerank: str = "auto",
+    rerank: str = "",
 ) -> dict[str, Any]:
     """The best chunks for a query: Found as JSON."""
     top = max(1, min(top, MOST))
@@ -29,7 +29,7 @@ def search(
 
 
 def run(
-    core: Core, call: Call, collection: str, queries: str, out: str, top: int = 100, rerank: str = "auto"
+    core: Core, call: Call, collection: str, queries: str, out: str, top: int = 100, rerank: str = ""
 ) -> dict[str, Any]:
     """Search every query of a file of rows {"_id", "text"}; write "query-id document-id score", tab between.
 

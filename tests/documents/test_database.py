@@ -100,7 +100,7 @@ def test_collections_are_named_once_and_their_settings_checked(home: Path) -> No
     made = collections.create(store, "  Two   words ", {"chunk_tokens": 200})
     assert made["name"] == "Two words"
     assert made["settings"]["chunk_tokens"] == 200
-    assert made["settings"]["rerank"] == "auto"
+    assert made["settings"]["rerank"] == "off"
     for name in ("", " \n", "x" * 201, "a\x07b"):
         with pytest.raises(UserError) as refused:
             collections.create(store, name)

@@ -65,6 +65,18 @@ def test_a_corpus_comes_in(deskside: Run, tmp_path: Path) -> None:
     assert names == {row["_id"] for row in rows}
 
 
+def test_many_searches_show_how_far_they_are(deskside: Run, tmp_path: Path) -> None:
+    deskside("docs", "new", "Machines")
+    deskside("docs", "add", "Machines", str(write_folder(tmp_path / "in", 2)))
+    queries, out = tmp_path / "queries.jsonl", tmp_path / "run.tsv"
+    queries.write_text("".join(json.dumps({"_id": f"q{n}", "text": "machine"}) + "\n" for n in range(3)), "utf-8")
+    done = deskside("docs", "run", "Machines", str(queries), "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    assert "100%  3 / 3" in done.stderr and json.loads(done.stdout)["queries"] == 3
+    rows = [line.split("\t") for line in out.read_text("utf-8").splitlines()]
+    assert sorted({row[0] for row in rows}) == ["q0", "q1", "q2"] and all(row[1].endswith(".txt") for row in rows)
+
+
 def test_what_the_person_can_mend_is_said_in_their_language(deskside: Run, tmp_path: Path) -> None:
     deskside("docs", "new", "One")
     for words, language, text in (

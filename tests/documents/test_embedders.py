@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from real_models import minilm
 from engine.api.errors import UserError
 from engine.api.folders import models_folder
 from engine.documents.embedders import open_embedder, profile_of, recommended
+from engine.documents.embedders.blame import reading_tokenizer, running_graph
 from engine.documents.embedders.checkpoint import WEIGHTS, read
 from engine.documents.embedders.onnx import languages_of, pooled
-from engine.documents.embedders.session import groups
+from engine.documents.embedders.session import Session, groups
 from models.registry import add_file
 
 TEXTS = ["a cat.", "the dog runs far away.", "what is a model?", "z"]
@@ -100,6 +102,76 @@ def test_damaged_files_are_told(harm: str) -> None:
         open_embedder(name, threads=1)
     assert told.value.code == "damaged_model"
     assert not list(folder.glob("*.part"))
+
+
+MANGLED: dict[str, dict[str, Any]] = {
+    "a table of characters that is none": {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}},
+    "a table that points outside": {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "BAAAAP////8="}},
+    "a frame for a second text": {
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [{"Sequence": {"id": "B", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}],
+            "special_tokens": {},
+        }
+    },
+    "a number of too many bits": {
+        "model": {
+            "type": "WordPiece",
+            "vocab": {"[UNK]": 4_000_000_000},
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+        },
+        "post_processor": None,
+    },
+    "no number for what is unknown": {
+        "model": {
+            "type": "WordPiece",
+            "vocab": {"a": 0},
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+        },
+        "post_processor": None,
+    },
+}
+
+
+@pytest.mark.parametrize("harm", MANGLED)
+def test_tokenizers_that_end_their_reader_are_told(harm: str) -> None:
+    file = models_folder() / tiny_installed() / "tokenizer.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | MANGLED[harm]), encoding="utf-8")
+    with pytest.raises(UserError) as told:
+        open_embedder("tiny-encoder", threads=1)
+    assert (told.value.code, told.value.values["name"]) == ("damaged_model", "tokenizer.json")
+
+
+@pytest.mark.parametrize("harm", ["bytes", "inputs", "numbers"])
+def test_graphs_that_are_no_encoders_are_told(tmp_path: Path, harm: str) -> None:
+    from onnx import TensorProto as Kind
+    from onnx import helper, save_model
+
+    file = models_folder() / tiny_installed() / "other.onnx"
+    name, kind = ("pictures" if harm == "inputs" else "input_ids"), (Kind.INT64 if harm == "numbers" else Kind.FLOAT)
+    given = helper.make_tensor_value_info(name, kind, [1, 2])
+    graph = helper.make_graph(
+        [helper.make_node("Neg", [name], ["out"])], "g", [given], [helper.make_tensor_value_info("out", kind, [1, 2])]
+    )
+    save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(file))
+    if harm == "bytes":
+        file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(UserError) as told:
+        Session(file, file.with_name("tokenizer.json"), 64, threads=1)
+    assert (told.value.code, told.value.values["name"]) == ("damaged_model", "other.onnx")
+
+
+def test_a_bug_of_ours_is_not_blamed_on_the_file() -> None:
+    for blaming in (reading_tokenizer, running_graph):
+        with pytest.raises(ValueError, match="ours"), blaming(Path("x")):
+            raise ValueError("ours")
+        with pytest.raises(KeyboardInterrupt), blaming(Path("x")):
+            raise KeyboardInterrupt
 
 
 def test_other_networks_and_rerankers_are_refused() -> None:

@@ -12,7 +12,7 @@ from real_models import minilm
 
 from engine.api.errors import UserError
 from engine.api.folders import models_folder
-from engine.documents.collection import number_of
+from engine.documents.collection import number_of, update
 from engine.documents.database import DocumentStore, sql_of
 from engine.documents.embedders import Embedder, open_embedder
 from engine.documents.prepare import prepared
@@ -152,6 +152,20 @@ def test_the_engine_keeps_the_embedder_and_does_without_it(store: DocumentStore)
     found = without.search(store, identity, "308 points")
     assert found.hits and [note["code"] for note in found.notes] == ["no_embedder"]
     without.close()
+
+
+def test_a_reranker_is_used_where_a_collection_or_a_question_wants_it(store: DocumentStore) -> None:
+    tiny_installed("some-ranker", head=True)
+    identity = filled(store, "c", TEXTS)
+    searching = Searching()
+
+    def reranked(wanted: str) -> bool:
+        return "rerank" in searching.search(store, identity, "308 points", rerank=wanted).hits[0].legs
+
+    assert [reranked(wanted) for wanted in ("", "auto", "off")] == [False, True, False]
+    update(store, identity, {"rerank": "auto"})
+    assert [reranked(wanted) for wanted in ("", "auto", "off")] == [True, True, False]
+    searching.close()
 
 
 def test_one_model_is_held_until_nobody_asks() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.documents.embedders import checkpoint, fingerprint
+from engine.documents.embedders.blame import damaged, reading_tokenizer, running_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
 TOKENIZER = "tokenizer.json"
 LARGEST_TOKENIZER = 200 * 2**20
+LARGEST_NUMBER = 2**31 - 1
 TOKENS_AT_ONCE, TEXTS_AT_ONCE = 2048, 16
 READY = ("onnx/model_qint8_avx512_vnni.onnx", "onnx/model_quantized.onnx", "onnx/model.onnx", "model.onnx")
+INPUTS = {"tokens", "lengths", "segments", "input_ids", "attention_mask", "token_type_ids"}
+NUMBERS = ("tensor(float)", "tensor(float16)")
 Text = str | tuple[str, str]
 
 
@@ -38,14 +42,16 @@ class Session:
     def __init__(self, graph: Path, tokenizer: Path, limit: int, threads: int = 0) -> None:
         """Raises UserError damaged_model, no_onnxruntime."""
         self.graph, self.limit = graph, limit
-        self._tokenizer = _tokenizer(tokenizer, limit)
+        self._words, self._tokenizer = tokenizer, _tokenizer(tokenizer, limit)
         self._run = _session(graph, threads)
         self._inputs = [one.name for one in self._run.get_inputs()]
+        self._check()
         self.pad = self._padding()
 
     def run(self, texts: Sequence[Text]) -> Iterator[tuple[list[int], Array, Lengths]]:
         """Places of texts, what the graph puts out for them, and the lengths; short texts first."""
-        encodings = self._tokenizer.encode_batch(list(texts))
+        with reading_tokenizer(self._words):
+            encodings = self._tokenizer.encode_batch(list(texts))
         lengths = [len(one.ids) for one in encodings]
         for group in groups(lengths):
             tokens, kinds = self._padded([encodings[at] for at in group])
@@ -55,13 +61,21 @@ class Session:
         """Tokens of a text, without what frames it."""
         self._tokenizer.no_truncation()
         try:
-            return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+            with reading_tokenizer(self._words):
+                return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
         finally:
             self._tokenizer.enable_truncation(self.limit)
 
     def words(self) -> list[str]:
         """The pieces it was trained with."""
         return list(self._tokenizer.get_vocab())
+
+    def _check(self) -> None:
+        """A graph may ask for anything, and put out anything."""
+        strange = [name for name in self._inputs if name not in INPUTS]
+        outputs = self._run.get_outputs()
+        if strange or not outputs or outputs[0].type not in NUMBERS:
+            raise damaged(self.graph, f"it is no encoder: {', '.join(strange) or 'its output'}")
 
     def _outputs(self, tokens: Any, kinds: Any, lengths: list[int]) -> tuple[Array, Lengths]:
         import numpy as np
@@ -76,7 +90,7 @@ class Session:
             "attention_mask": mask,
             "token_type_ids": kinds.astype(np.int64),
         }
-        with damage_of(self.graph):
+        with running_graph(self.graph):
             out = self._run.run(None, {name: known[name] for name in self._inputs})[0]
         if not np.isfinite(out).all():
             raise damaged(self.graph, "its numbers are not finite")
@@ -89,9 +103,15 @@ class Session:
         tokens = np.full((len(encodings), longest), self.pad, np.int32)
         kinds = np.zeros_like(tokens)
         for row, one in enumerate(encodings):
-            tokens[row, : len(one.ids)] = one.ids
+            tokens[row, : len(one.ids)] = self._numbers(one.ids)
             kinds[row, : len(one.ids)] = one.type_ids
         return tokens, kinds
+
+    def _numbers(self, ids: list[int]) -> list[int]:
+        """A tokenizer's file may give a piece any number, also one of more bits than a graph takes."""
+        if max(ids, default=0) > LARGEST_NUMBER:
+            raise damaged(self._words, "its numbers are too large")
+        return ids
 
     def _padding(self) -> int:
         names = ("[PAD]", "<pad>")
@@ -170,7 +190,7 @@ def _session(graph: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _cores()
     options.log_severity_level = 4
-    with damage_of(graph):
+    with running_graph(graph):
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
@@ -186,22 +206,11 @@ def _tokenizer(path: Path, limit: int) -> Any:
         from tokenizers import Tokenizer
     if not path.is_file() or path.stat().st_size > LARGEST_TOKENIZER:
         raise damaged(path.parent, f"there is no {TOKENIZER}")
-    with damage_of(path):
+    with reading_tokenizer(path):
         found = Tokenizer.from_file(str(path))
     found.no_padding()
     found.enable_truncation(limit)
     return found
-
-
-@contextmanager
-def damage_of(path: Path) -> Iterator[None]:
-    """For a file that is no good tokenizers raises Exception itself, and onnxruntime nearly so: nothing is narrower."""
-    try:
-        yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:
-        raise damaged(path, " ".join(str(error).split())[:200]) from error
 
 
 @contextmanager
@@ -215,14 +224,3 @@ def _needs(library: str) -> Iterator[None]:
             "Install Deskside with its `documents` extra.",
             library=library,
         ) from error
-
-
-def damaged(path: Path, reason: str) -> UserError:
-    """The file cannot be what it says it is."""
-    return UserError(
-        "damaged_model",
-        f"{path.name} is damaged: {reason}.",
-        "Download or copy it again.",
-        name=path.name,
-        reason=reason,
-    )
