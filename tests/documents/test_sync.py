@@ -127,7 +127,7 @@ def test_a_suffix_that_changed_is_read_anew(store: DocumentStore, tmp_path: Path
 
 
 def test_the_engine_notices_by_itself(store: DocumentStore, tmp_path: Path) -> None:
-    """Folders are looked at soon after the engine starts, and then every half minute."""
+    """Folders are looked at soon after the engine starts, and every few seconds then."""
     folder = write_folder(tmp_path / "in", 2)
     row = made(store, folder)
     index(row)
