@@ -16,7 +16,7 @@ from engine.documents.aside import AsideWriter
 from engine.documents.collection import changed, row_of
 from engine.documents.database import DocumentStore, sql_of, vector_table
 from engine.documents.prepare import prepared
-from engine.documents.questions import LEAST, ask_about
+from engine.documents.questions import LEAST, question_about
 from engine.documents.sentences import sentences
 from engine.documents.writing import has_table
 from engine.remotes.addresses import is_remote
@@ -107,8 +107,8 @@ def pieces(heading: str, text: str) -> list[str]:
 
 def asked_about(chunk: int, heading: str, text: str, writer: Writer) -> Asked:
     """Have a model write the questions of one chunk. Raises Cancelled and the UserErrors of the model."""
-    pairs = [ask_about(piece, writer) for piece in pieces(heading, text)]
-    return Asked(chunk, tuple(dict.fromkeys(pair[0] for pair in pairs if pair)))
+    found = [question_about(piece, writer) for piece in pieces(heading, text)]
+    return Asked(chunk, tuple(dict.fromkeys(filter(None, found))))
 
 
 def write_asked(

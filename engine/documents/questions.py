@@ -27,6 +27,12 @@ _TASK = {
     " of the text. Reply with two lines:\nQuestion: …\nAnswer: …",
     "zh": "根据这段文字提出一个简短的事实性问题，再用文字中的原话写出答案。只回复两行：\n问题：…\n答案：…",
 }
+_ASK = {
+    "en": "Write one short question that the text answers, about a fact in it. Reply with the question alone.",
+    "zh": "根据这段文字提出一个简短的事实性问题，问题的答案要在文字中。只回复这一个问题。",
+}
+_LONGEST = 200  # characters of a question
+_ASKS = re.compile(r"^(?:.{0,12}[:：]\s*)?(.+[?？])\s*$", re.MULTILINE)
 _QUESTION = re.compile(r"(?:question|问题)\s*[:：]\s*(.+)", re.IGNORECASE)
 _ANSWER = re.compile(r"(?:answer|答案)\s*[:：]\s*(.+)", re.IGNORECASE)
 
@@ -60,6 +66,18 @@ def ask_about(text: str, writer: Writer) -> tuple[str, str] | None:
         return None
     asked, said = question.group(1).strip(), answer.group(1).strip().strip('"“”。.')
     return (asked, said) if said and said in text and _is_about(asked, text) else None
+
+
+def question_about(text: str, writer: Writer) -> str:
+    """A question to find the text by, "" where the model gave none that is about it.
+
+    Unlike with `ask_about` nobody relies on its answer, and the smallest models write far more of these.
+    """
+    chat = [{"role": "system", "content": _ASK[language(text)]}, {"role": "user", "content": text}]
+    written, _ = writer.write(chat, TOKENS // 2, lambda piece: None)
+    asked = _ASKS.search(written)
+    found = asked.group(1).strip() if asked else ""
+    return found if len(found) <= _LONGEST and _is_about(found, text) else ""
 
 
 def _is_about(question: str, text: str) -> bool:
