@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,23 @@ QUESTIONS = {
     "en": "Write a Python function that counts the words of a text, and show how to call it.",
     "zh": "用 Python 写一个统计文本字数的函数，并说明怎样调用。",
 }
+COLLECTION = {"en": "Contracts", "zh": "采购合同"}
+ASKED = {
+    "en": "How much does the supplier pay for each day of delay?",
+    "zh": "供方逾期交货，每逾期一日支付多少违约金？",
+}
+ENGLISH = (
+    "9.1 Both parties fulfil this agreement with care.",
+    "9.2 For each day of delay the supplier pays 0.5 percent of the total price.",
+    "9.3 The penalty never exceeds ten percent of the total price.",
+    "9.4 Force majeure is to be reported within three days.",
+)
+CHINESE = (
+    "9.1 双方应当全面履行本合同约定的义务。",
+    "9.2 供方逾期交货的，每逾期一日，应按合同总价的千分之五向需方支付违约金。",
+    "9.3 违约金累计不超过合同总价的百分之十。",
+    "9.4 需方逾期付款的，按同期贷款市场报价利率支付利息。",
+)
 ADAPTERS = {"en": ("Plain language", "Short answers"), "zh": ("平实文风", "简短回答")}
 SAMPLING = {"temperature": 0.2, "seed": 7, "max_tokens": 400}
 LONGEST_ANSWER_S = 300
@@ -96,12 +114,31 @@ class Session:
         page.stage.send(QUESTIONS[self.language])
         self._wait_for(self._answered, LONGEST_ANSWER_S)
         self._picture("chat")
+        self._documents()
         for page in ("models", "jobs", "settings"):
             self.desk.open_page(page)
             self._picture(page)
         self._sections()
         self._palette()
         self._panel(models[-1])
+
+    def _documents(self) -> None:
+        """A collection of two small contracts: its files, and an answer with the page it stands on."""
+        folder = Path(tempfile.mkdtemp()) / COLLECTION[self.language]
+        folder.mkdir()
+        _write_contracts(folder)
+        self.desk.open_page("documents")
+        page: Any = self.desk.page("documents")
+        self._settle(1000)
+        page.add([str(folder)])
+        self._wait_for(lambda: page.rows and page.rows[0]["indexed"] == 2 and not page.jobs.cards)
+        self._picture("files")
+        page.show_tab("ask")
+        page.asking.ask(ASKED[self.language])
+        self._wait_for(lambda: page.asking.asked[0].result, LONGEST_ANSWER_S)
+        page.asking.asked[0].body.cited.emit(1)
+        self._picture("documents")
+        shutil.rmtree(folder.parent)
 
     def _panel(self, base: str) -> None:
         """What one conversation is answered with, adapters among it. They are made here, and have learnt nothing."""
@@ -174,6 +211,15 @@ class Session:
         loop = QEventLoop()
         QTimer.singleShot(milliseconds, loop.quit)
         loop.exec()
+
+
+def _write_contracts(folder: Path) -> None:
+    import pdf_kit
+
+    lines = [(25.0, 35.0 + 9 * place, 12.0, text) for place, text in enumerate(ENGLISH, 1)]
+    pdf_kit.plain(folder / "supply agreement.pdf", [[(25, 32, 17, "9  Delays"), *lines]])
+    rows = [(60.0, 90.0 + 30 * place, 13.0, text) for place, text in enumerate(CHINESE, 1)]
+    pdf_kit.chinese(folder / "设备采购合同.pdf", [(60, 85, 18, "第九条 违约责任"), *rows])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from PySide6.QtCore import QAbstractListModel, QAbstractTableModel, QModelIndex,
 from desktop.listmodels.chats import Roles
 from desktop.text import bytes_text, error_text, tr
 from desktop.theme import theme
+from desktop.widgets.make import tip
 from engine.api.errors import UserError
 
 ANY_INDEX = QModelIndex | QPersistentModelIndex
@@ -115,7 +116,7 @@ class FilesModel(QAbstractTableModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return _cell(row, column)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return state_words(row) if column == "state" else row["path"]
+            return tip(state_words(row) if column == "state" else row["path"])
         if role == Qt.ItemDataRole.ForegroundRole:
             colour = _COLOURS.get(row["state"], "text") if column == "state" else "text"
             return theme().colour(colour if column in ("name", "state") else "dim")

@@ -358,6 +358,7 @@ class DocumentsPage(PageWidget):
     def _warn(self, words: str, hint: str, act: Any) -> QMessageBox:
         box = QMessageBox(self.window())
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText(words)
         box.setInformativeText(hint)
         yes = box.addButton(tr("documents.delete"), QMessageBox.ButtonRole.DestructiveRole)

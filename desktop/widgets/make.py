@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
@@ -130,6 +131,11 @@ def restyle(widget: QWidget, name: str, value: object) -> None:
     widget.setProperty(name, value)
     widget.style().unpolish(widget)
     widget.style().polish(widget)
+
+
+def tip(text: str) -> str:
+    """`text` for a tooltip, which Qt would else read as HTML where it looks like it: names come from anywhere."""
+    return f"<qt>{html.escape(text)}</qt>" if text else ""
 
 
 def clear(layout: QLayout) -> None:

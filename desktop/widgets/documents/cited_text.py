@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QTextEdit, QToolTip
 from desktop.text import tr
 from desktop.theme import theme
 from desktop.widgets.answer_text import text_colours
+from desktop.widgets.make import tip
 from desktop.widgets.richtext import RichText, RichTextColours
 from desktop.widgets.richtext.inline import OWN
 
@@ -72,7 +73,7 @@ class CitedText(RichText):
     def _tip(self, address: str) -> str:
         number = cited_number(address)
         place = next((one for one in self.found.get("citations", ()) if one["number"] == number), None)
-        return place_words(place) if place else address
+        return tip(place_words(place) if place else address)
 
     def _mark(self) -> None:
         text = self.document().toPlainText()

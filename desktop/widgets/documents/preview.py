@@ -15,7 +15,7 @@ from desktop.theme import theme, theme_keeper
 from desktop.widgets.documents.cited_text import place_words
 from desktop.widgets.documents.page_view import PageView
 from desktop.widgets.grid import scrolled
-from desktop.widgets.make import button, column, icon_button, label, row
+from desktop.widgets.make import button, column, icon_button, label, row, tip
 from engine.api.errors import UserError
 
 WIDTH, PICTURE_PX = 316, 900
@@ -123,7 +123,7 @@ class Preview(QFrame):
         self.back.setEnabled(at > 1)
         self.forward.setEnabled(at < many)
         self._where.setText(place_words(place))
-        self._where.setToolTip(place.get("path", ""))
+        self._where.setToolTip(tip(place.get("path", "")))
         words = " ".join(str(place.get("quote") or place.get("text") or "").split())
         self.quote.setText(words if len(words) <= LONGEST_QUOTE else f"{words[:LONGEST_QUOTE]}…")
 

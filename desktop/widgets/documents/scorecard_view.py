@@ -22,7 +22,7 @@ from desktop.docs_commands.score import read_rows
 from desktop.text import duration_text, error_text, tr
 from desktop.widgets.flow import Flow
 from desktop.widgets.grid import scrolled
-from desktop.widgets.make import button, clear, column, frame, label, row
+from desktop.widgets.make import button, clear, column, frame, label, row, tip
 from engine.api.errors import UserError
 
 SHARES = ("recall_1", "recall_5", "recall_10", "contained", "cited", "answered", "refused")
@@ -190,7 +190,7 @@ def _figure(value: str, caption: str) -> QWidget:
 
 def _cell(shown: dict[str, Any], name: str) -> QTableWidgetItem:
     item = QTableWidgetItem(_cell_words(shown, name))
-    item.setToolTip(str(shown["text"] if name == "text" else shown["question"]))
+    item.setToolTip(tip(str(shown["text"] if name == "text" else shown["question"])))
     return item
 
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QMenu, QSizePolicy
 
 from desktop.text import tr
-from desktop.widgets.make import button, icon_button, label, restyle, row
+from desktop.widgets.make import button, icon_button, label, restyle, row, tip
 
 NARROW = 560  # px: below this the badge has no room
 
@@ -38,9 +38,9 @@ class TopBar(QFrame):
         """Show this one."""
         vectors = bool(collection["embedder"])
         self.name.setText(collection["name"])
-        self.name.setToolTip(collection["name"])
+        self.name.setToolTip(tip(collection["name"]))
         self.badge.setText(tr("documents.with_meaning" if vectors else "documents.words_only"))
-        self.badge.setToolTip(_hint(collection))
+        self.badge.setToolTip(tip(_hint(collection)))
         restyle(self.badge, "kind", "badge" if vectors else "remote")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
