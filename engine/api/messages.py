@@ -68,6 +68,7 @@ class DocumentAnswer(TypedDict, total=False):
     sentences: list[dict[str, Any]]  # text, start, end, citations, supported
     citations: list[dict[str, Any]]  # number, collection, file, name, path, page, quote, start, end, chunk, boxes
     hits: list[dict[str, Any]]  # what was found, best first
+    read: list[int]  # files whose passages the model was given, found or not
     notes: list[dict[str, Any]]  # {"code", …}: how it was read, where that is not the usual way
 
 

@@ -81,7 +81,8 @@ class Sentence:
 @dataclass(frozen=True)
 class Answer:
     """What is shown. `strength` 0 to 1 is how far the passages can hold the answer at all; `sent` is the chat that
-    the model was given, [] where none was asked; `notes` are {"code", …} for the person."""
+    the model was given, [] where none was asked, `read` the files that are in it; `notes` are {"code", …} for the
+    person."""
 
     question: str
     text: str
@@ -94,6 +95,7 @@ class Answer:
     sent: list[dict[str, Any]] = field(default_factory=list)
     stats: Stats = field(default_factory=Stats)
     notes: list[dict[str, Any]] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """For the pipe."""
@@ -167,6 +169,10 @@ class _Reading:
         """All passages in the order of their documents."""
         return sorted(self.chosen, key=lambda hit: (hit.file, hit.start))
 
+    @property
+    def _read(self) -> list[int]:
+        return sorted({hit.file for hit in self.chosen})
+
     def beside(self, sources: Sources, writer: Writer) -> list[Hit]:
         """What stands beside the passages whose best sentence is at their edge."""
         if sources.whole is None:
@@ -184,7 +190,7 @@ class _Reading:
         """The documents do not say it; what came nearest is shown all the same."""
         missing, value = list(self.strength.missing), self.strength.value
         words = refusal(self.question)
-        given = (value, missing, chat or [], stats or {}, self.notes)
+        given = (value, missing, chat or [], stats or {}, self.notes, self._read if chat else [])
         return Answer(self.question, words, True, [], [], self.hits, *given)
 
     def answered(self, text: str, chat: list[dict[str, Any]], stats: Stats) -> Answer:
@@ -200,7 +206,7 @@ class _Reading:
         shown = noted.text
         return Answer(
             self.question, shown, False, noted.sentences, noted.citations, self.hits,
-            self.strength.value, list(self.strength.missing), chat, stats, self.notes,
+            self.strength.value, list(self.strength.missing), chat, stats, self.notes, self._read,
         )  # fmt: skip
 
     def _quotes(self, cited: Sequence[Cited]) -> list[Place]:

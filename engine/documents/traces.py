@@ -28,8 +28,10 @@ def forget_in_answers(store: Store, files: Iterable[int]) -> int:
 def _without(found: dict[str, Any], gone: set[int]) -> bool:
     """Change what an answer rests on; whether any of it was of these files."""
     hits, citations = found.get("hits", []), found.get("citations", [])
-    if not any(one.get("file") in gone for one in (*hits, *citations)):
+    read = found.get("read", [])
+    if gone.isdisjoint([one.get("file") for one in (*hits, *citations)] + read):
         return False
+    found["read"] = [file for file in read if file not in gone]
     found["hits"] = [hit for hit in hits if hit.get("file") not in gone]
     found["citations"] = [_blank(one) if one.get("file") in gone else one for one in citations]
     return True

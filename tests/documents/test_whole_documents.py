@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -9,14 +10,18 @@ from typing import Any
 
 import index_kit
 import pytest
+from real_models import smollm2
 
 from engine.api.messages import Stats
+from engine.core import Call, Core
 from engine.documents.ask import Answer, Sources, ask
 from engine.documents.database import DocumentStore
 from engine.documents.prompting import passage, room_of
 from engine.documents.search import Hit, search
 from engine.documents.whole import Whole
 from engine.documents.wording import weights_in
+from engine.requests import chat as asking
+from engine.requests import chats, documents, models
 
 CHAPTERS = {
     "The bridge": "The old bridge over the Tarn was built in 1911 by Ada Lindqvist. It is 412 metres long.",
@@ -198,3 +203,28 @@ def test_neighbours_come_only_where_there_is_room(store: DocumentStore, tmp_path
     asked(store, row, "How is the signal master of Vadstena chosen?", said, top=1)
     assert "signal master" in said.prompt
     assert "pebble" not in said.prompt
+
+
+def test_what_was_read_without_being_found_leaves_stored_answers_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESKSIDE_HOME", str(tmp_path / "home"))
+    core, call = Core(), Call(1, lambda event: None)
+    try:
+        core.change_settings({"context_size": 2048, "threads": 1})
+        models.add(core, call, path=str(smollm2()))
+        store = core.documents.store
+        row = collection(store, tmp_path / "docs", {f"{n}.md": f"# {n}\n\n{t}" for n, t in CHAPTERS.items()})
+        chat = chats.create(core, call, documents=[{"collection": row["id"]}])
+        asking.send(core, call, chat=chat["id"], text="When was the old bridge over the Tarn built?")
+        (kept,) = core.store.rows("SELECT found, sent FROM messages WHERE role = 'assistant'")
+        files = {each["name"]: each["id"] for each in store.rows("SELECT id, name FROM files")}
+        other = files["The harbour.md"]
+        assert "Eleven cranes" in kept["sent"]
+        assert other not in [hit["file"] for hit in json.loads(kept["found"])["hits"]]
+        documents.delete(core, call, collection=row["id"], files=[other])
+        (left,) = core.store.rows("SELECT found, sent FROM messages WHERE role = 'assistant'")
+        assert "Eleven cranes" not in left["found"] + left["sent"]
+        assert json.loads(left["found"])["citations"] == json.loads(kept["found"])["citations"]
+    finally:
+        core.close()
