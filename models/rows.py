@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.api.errors import UserError
 from engine.api.messages import FitReport, ModelRow
-from models import catalogue, fit, gguf_header, projector, registry
+from models import catalogue, encoder, fit, gguf_header, projector, registry
 from models.catalogue import Entry
 from models.fit import Loading
 from models.gguf_header import Header
@@ -129,12 +129,14 @@ def installed_row(model: Installed, hardware: Hardware, loading: Loading) -> Mod
     }
     try:
         registry.find(model.id)
-        read = header(model.path) if model.file else None
+        if model.path.is_dir():
+            _fill_encoder(made, encoder.read(model.path), hardware, loading, known)
+            return made
+        read = header(model.path)
     except UserError as error:
         made["problem"] = error.code if error.code == "vanished_model" else "damaged_model"
         return made
-    if read:
-        _fill(made, read, hardware, loading, known)
+    _fill(made, read, hardware, loading, known)
     return made
 
 
@@ -198,6 +200,17 @@ def _fill(made: ModelRow, read: gguf_header.Header, hardware: Hardware, loading:
     made["tags"] += [tag for tag in (eye.senses if eye else ()) if tag not in made["tags"]]
 
 
+def _fill_encoder(
+    made: ModelRow, read: encoder.Encoder, hardware: Hardware, loading: Loading, known: Entry | None
+) -> None:
+    made["parameters"] = read.parameters or made["parameters"]
+    made["quantization"], made["architecture"] = read.quantization, read.architecture
+    made["context"] = read.context or made["context"]
+    made["fit"] = fit.estimate(read.shape, read.bytes, hardware, loading, read.context)
+    if not known:
+        made["kind"], made["tags"] = "embedding", ["reranker" if read.ranks else "embedding"]
+
+
 def _tags(read: gguf_header.Header) -> list[str]:
     tags = {
         "zh": "zh" in read.languages or read.architecture.startswith("qwen"),
@@ -213,7 +226,7 @@ def _fit(read: Header, eye: Header | None, hardware: Hardware, loading: Loading)
 
 
 def _header_of(model: Installed | None, strict: bool = False) -> gguf_header.Header | None:
-    if not model or not model.file:
+    if not model or model.path.is_dir():
         return None
     try:
         return header(model.path)

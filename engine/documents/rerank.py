@@ -80,11 +80,11 @@ def open_reranker(model: str = "", threads: int = 0) -> Reranker | None:
 
 
 def _here() -> Installed | None:
-    from engine.documents.embedders.checkpoint import is_encoder, ranks
-    from models import registry
+    from engine.documents.embedders.checkpoint import ranks
+    from models import encoder, registry
 
     for model in registry.installed():
-        if model.path.is_dir() and is_encoder(model.path) and ranks(model.path):
+        if model.path.is_dir() and encoder.is_encoder(model.path) and ranks(model.path):
             return model
         if "rerank" in f"{model.id} {model.name}".lower() and model.path.is_file():
             return model

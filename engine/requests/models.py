@@ -73,7 +73,7 @@ def pull(core: Core, call: Call, model: str) -> dict[str, Any]:
 
 
 def add(core: Core, call: Call, path: str, copy: bool = False) -> dict[str, Any]:
-    """Add a GGUF file, or all in a folder, by reference or copied."""
+    """Add a GGUF file, an encoder's folder, or all in a folder, by reference or copied."""
     from models.registry import add_file
     from models.rows import rows
 

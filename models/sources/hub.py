@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.api.errors import UserError
-from models import gguf_header
+from models import encoder, gguf_header
 from models.catalogue import Entry, File
 from models.sources.delivery import Delivery, Fetch
 from models.sources.transfer import check_status, offline
@@ -67,19 +67,30 @@ def resolve(reference: Reference, endpoint: str, entry: Entry | None = None) -> 
     """
     info = _info(reference.repo, endpoint)
     sizes = _listing(info.siblings or [])
-    chosen = choose(_still_there(reference.wanted, sizes, entry), sizes, reference.repo)
-    chosen = [*chosen, *_projector(chosen[0], sizes)]
-    files = tuple(File(name.rsplit("/", 1)[-1], *sizes[name]) for name in chosen)
+    folder = _encoder(reference, info, sizes, entry)
+    chosen = folder or choose(_still_there(reference.wanted, sizes, entry), sizes, reference.repo)
+    chosen = folder or [*chosen, *_projector(chosen[0], sizes)]
+    files = tuple(File(name if folder else name.rsplit("/", 1)[-1], *sizes[name]) for name in chosen)
     origin = f"{reference.repo}:{chosen[0]}"
     return Delivery(
-        name=entry.name if entry else gguf_header.plain_stem(files[0].name),
+        name=entry.name if entry else reference.title if folder else gguf_header.plain_stem(files[0].name),
         licence=entry.licence if entry else _licence(info),
         source="catalogue" if entry else "hub",
         origin=origin,
-        main=files[0].name,
+        main="" if folder else files[0].name,
         files=files,
         fetches=tuple(_fetches(reference.repo, info.sha or "main", endpoint, chosen, files)),
     )
+
+
+def _encoder(reference: Reference, info: Any, sizes: Mapping[str, tuple[int, str]], entry: Entry | None) -> list[str]:
+    """The files of an encoder in Hugging Face layout; none where there are GGUF files, or the network is another."""
+    if _groups(sizes) or (reference.wanted and not entry):
+        return []
+    config = getattr(info, "config", None)
+    kind = str(config.get("model_type") if isinstance(config, dict) else "")
+    weights = encoder.weights_of(kind or (entry.architecture if entry else ""), list(sizes))
+    return encoder.wanted(weights, list(sizes)) if weights else []
 
 
 def _still_there(wanted: str, sizes: Mapping[str, tuple[int, str]], entry: Entry | None) -> str:
@@ -96,7 +107,7 @@ def choose(wanted: str, sizes: Mapping[str, tuple[int, str]], repo: str) -> list
     if not groups:
         raise UserError(
             "no_gguf",
-            f"{repo} holds no GGUF file.",
+            f"{repo} holds no GGUF file and no encoder for search in documents.",
             "Look for the same model with GGUF in its name.",
             repo=repo,
         )

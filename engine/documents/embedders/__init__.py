@@ -107,7 +107,8 @@ def _rank(model: Installed) -> int:
 
 def embeds(model: Installed) -> bool:
     """Whether an installed model makes vectors for search, and is no reranker."""
-    from engine.documents.embedders.checkpoint import is_encoder, ranks
+    from engine.documents.embedders.checkpoint import ranks
+    from models import encoder
 
     if model.path.suffix.lower() == ".gguf":
         from models import rows
@@ -116,7 +117,7 @@ def embeds(model: Installed) -> bool:
             return rows.header(model.path).kind == "embedding" and "rerank" not in model.name.lower()
         except UserError:
             return False
-    return is_encoder(model.path) and not ranks(model.path)
+    return encoder.is_encoder(model.path) and not ranks(model.path)
 
 
 def identity_of(model: Installed, weights: Path, pooling: str, profile: Profile) -> str:
