@@ -136,7 +136,8 @@ class Session:
         page.show_tab("ask")
         page.asking.ask(ASKED[self.language])
         self._wait_for(lambda: page.asking.asked[0].result, LONGEST_ANSWER_S)
-        page.asking.asked[0].body.cited.emit(1)
+        asked = page.asking.asked[0]
+        asked.body.cited.emit(asked.result["citations"][-1]["number"])
         self._picture("documents")
         shutil.rmtree(folder.parent)
 

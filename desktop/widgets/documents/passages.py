@@ -117,7 +117,7 @@ class PassageFold(QWidget):
     def _show_word(self) -> None:
         files = len({hit["file"] for hit in self.hits})
         many = len(self.hits)
-        key = "looked_at" if files > 1 else "looked_at_one" if many == 1 else "looked_at_file"
+        key = "found_passages" if files > 1 else "found_passages_one" if many == 1 else "found_passages_file"
         words = tr(f"documents.{key}", passages=many, files=files)
         self.word.setText(f"{words} {'›' if self.list.isHidden() else '⌄'}")
         self.word.setAccessibleName(words)
