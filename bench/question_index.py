@@ -2,7 +2,7 @@
 
 A sample of XQuAD's paragraphs, in English and Chinese, is searched with its own questions before and after
 Qwen2.5-Coder-0.5B wrote questions for each: `python bench/question_index.py 40`, the number of paragraphs. Without an
-embedder, and with the one that is recommended if it is at hand (DESKSIDE_EMBEDDER: its file or folder).
+embedder, or with the one that DESKSIDE_EMBEDDER names: its folder among the models of a data folder.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -90,11 +91,11 @@ def measure(talk: Talk, language: str, many: int) -> None:
 
 def main() -> None:
     private_home()
+    if embedder := os.environ.get("DESKSIDE_EMBEDDER"):
+        shutil.copytree(embedder, Path(os.environ["DESKSIDE_HOME"]) / "models" / Path(embedder).name)
     talk = Talk()
     talk.ask("settings.set", values={"context_size": 2048})
     talk.ask("models.add", path=str(qwen_coder()))
-    if os.environ.get("DESKSIDE_EMBEDDER"):
-        talk.ask("models.add", path=os.environ["DESKSIDE_EMBEDDER"])
     many = int(sys.argv[1]) if len(sys.argv) > 1 else MANY
     for language in LANGUAGES:
         measure(talk, language, many)

@@ -161,17 +161,22 @@ def test_long_chunks_are_asked_about_in_pieces_of_whole_sentences() -> None:
     assert pieces("", "short") == ["short"]
 
 
-@pytest.fixture
-def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Core]:
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Core:
     monkeypatch.setenv("DESKSIDE_HOME", str(tmp_path / "home"))
     made = Core()
     made.change_settings({"context_size": 2048, "threads": 1})
     models.add(made, call(), path=str(smollm2()))
+    return made
+
+
+@pytest.fixture
+def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Core]:
+    made = opened(tmp_path, monkeypatch)
     yield made
     made.close()
 
 
-def until(true: Callable[[], object], seconds: float = 60) -> None:
+def until(true: Callable[[], object], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
@@ -205,18 +210,36 @@ def test_the_job_waits_while_somebody_uses_a_model_and_can_be_paused(core: Core,
     made = documents.create(core, call(), name="Machines")
     documents.add(core, call(), collection=made["id"], paths=[str(folder)])
     until(lambda: documents.files(core, call(), collection=made["id"], state="indexed")["total"] == 3)
-    model = models.list_models(core, call())["models"][0]["id"]
-    with core.residents.use(str(smollm2_id(core)), lambda done: None, threading.Event()):
+    with core.residents.use(smollm2_id(core), lambda done: None, threading.Event()):
         documents.update(core, call(), collection=made["id"], values={"questions": True})
         until(lambda: question_jobs(core) == ["running"])
         time.sleep(0.5)
-        assert core.documents.store.rows("SELECT * FROM questions") == [], model
+        assert core.documents.store.rows("SELECT * FROM questions") == []
         (job,) = (row["job"] for row in jobs.list_jobs(core, call())["jobs"] if row["kind"] == "questions")
         jobs.pause(core, call(), job=job)
         until(lambda: question_jobs(core) == ["interrupted"])
     jobs.resume(core, call(), job=job)
     until(lambda: question_jobs(core) == ["done"])
     assert len({row["chunk"] for row in core.documents.store.rows("SELECT chunk FROM questions")}) == 3
+
+
+def test_an_engine_that_ends_leaves_the_job_to_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = opened(tmp_path, monkeypatch)
+    try:
+        folder = index_kit.write_folder(tmp_path / "docs", 2, 2)
+        made = documents.create(core, call(), name="Machines", settings={"questions": True})
+        documents.add(core, call(), collection=made["id"], paths=[str(folder)])
+        until(lambda: question_jobs(core) == ["running"])
+    finally:
+        core.close()
+    following = Core()
+    try:
+        assert question_jobs(following) == ["interrupted"]
+        until(lambda: question_jobs(following) == ["done"])
+        asked = following.documents.store.rows("SELECT DISTINCT chunk FROM questions")
+        assert len(asked) == 2
+    finally:
+        following.close()
 
 
 def smollm2_id(core: Core) -> str:
