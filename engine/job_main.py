@@ -45,23 +45,32 @@ def main() -> int:
     cancelled = threading.Event()
     threading.Thread(target=_listen, args=(source, cancelled), daemon=True).start()
     started = time.monotonic()
-    end = _run(kind, folder, params, report, cancelled)
+    end = attempt(kind, _work(kind), folder, params, report, cancelled)
     report({"event": "end", **end, "seconds": time.monotonic() - started, "peak_bytes": _peak_bytes()})
     return {"done": 0, "cancelled": 3}.get(end["state"], 2)
 
 
-def _run(
+def _work(kind: str) -> Callable[[dict[str, Any], Job], dict[str, Any]]:
+    def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
+        found: dict[str, Any] = importlib.import_module(MODULES[kind]).run(params, job)
+        return found
+
+    return run
+
+
+def attempt(
     kind: str,
+    work: Callable[[dict[str, Any], Job], dict[str, Any]],
     folder: Path,
     params: dict[str, Any],
     report: Callable[[dict[str, Any]], None],
     cancelled: threading.Event,
 ) -> dict[str, Any]:
-    """One of the three edges that catch everything."""
+    """{"state", "result" or "error"} of a piece of work. One of the three edges that catch everything."""
     try:
         with _folder_lock(folder):
             job = Job(folder, params, report, cancelled)
-            result = importlib.import_module(MODULES[kind]).run(params, job)
+            result = work(params, job)
             job.flush()
         return {"state": "done", "result": result}
     except Cancelled:

@@ -157,8 +157,7 @@ def text(core: Core, call: Call, file: int) -> dict[str, Any]:
 
 
 def page(core: Core, call: Call, file: int, page: int, width_px: int) -> dict[str, Any]:
-    """The picture of a page: {"png" base64, "width", "height" in points, "pages" of the file}; "" where there is nothing
-    to see."""
+    """The picture of a page: {"png" base64, "width", "height" in points, "pages" in all}; "" where there is none."""
     import base64
 
     row = core.documents.store.row("SELECT path, pages FROM files WHERE id = ?", file)
