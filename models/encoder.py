@@ -143,7 +143,9 @@ def _numbers(path: Path) -> tuple[int, str]:
             name=path.name,
             reason=str(error),
         ) from None
-    return sum(kinds.values()), max(kinds, key=lambda kind: kinds[kind], default="")
+    return sum(count for kind, count in kinds.items() if "F" in kind), max(
+        kinds, key=lambda kind: kinds[kind], default=""
+    )
 
 
 def _shape(config: dict[str, Any]) -> Shape:

@@ -100,8 +100,15 @@ def fit_of(model: str, hardware: Hardware, loading: Loading) -> FitReport:
 
 def loadable(model: str) -> Installed:
     """The installed model with this id, if it can be loaded. Raises UserError unknown_model, vanished_model,
-    adapter_alone."""
+    adapter_alone, search_only."""
     found = registry.find(model)
+    if found.path.is_dir():
+        raise UserError(
+            "search_only",
+            f"{found.name} serves search in documents alone.",
+            "Choose another model; to make vectors for other programs, take one in GGUF format.",
+            name=found.name,
+        )
     read = _header_of(found)
     if read and read.kind == "adapter":
         raise UserError(

@@ -125,7 +125,7 @@ class ModelsPage(PageWidget):
         self.desk.client.call("models.pull", {"model": model}, error=self.show_error, owner=self)
 
     def add_file(self, path: str) -> None:
-        """Add a GGUF file or a folder of them where it lies."""
+        """Add a GGUF file, an encoder's folder, or a folder of them where it lies."""
         self.desk.client.call("models.add", {"path": path}, result=self._added, error=self.show_error, owner=self)
 
     def add_remote(self) -> RemoteDialog:
@@ -136,8 +136,10 @@ class ModelsPage(PageWidget):
         return dialog
 
     def choose_file(self) -> None:
-        """Let the person choose a GGUF file."""
-        dialog = QFileDialog(self, tr("models.add_file"), "", f"{tr('models.gguf_files')} (*.gguf)")
+        """Let the person choose a GGUF file, or the weights of an encoder, which stand for its folder."""
+        dialog = QFileDialog(
+            self, tr("models.add_file"), "", f"{tr('models.gguf_files')} (*.gguf *.safetensors *.onnx)"
+        )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(self.add_file)
         dialog.open()

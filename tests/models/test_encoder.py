@@ -107,7 +107,8 @@ def test_a_folder_with_onnx(folder: Path, copy: bool) -> None:
     assert (shown["kind"], shown["quantization"], shown["problem"]) == ("embedding", "ONNX", "")
     embedder = open_embedder(model.id, threads=1)
     assert embedder and plain and embeds(model)
-    np.testing.assert_allclose(embedder.queries(["a cat."]), plain.queries(["a cat."]), atol=1e-6)
+    for text in ("a cat.", "a cat. " * 500):
+        np.testing.assert_allclose(embedder.queries([text]), plain.queries([text]), atol=1e-6)
 
 
 @pytest.mark.parametrize("graph", [False, True])
@@ -155,6 +156,13 @@ def test_what_is_wrong_is_said_at_once(folder: Path, harm: str, code: str) -> No
     else:
         config.write_text("[" * 100_000 if harm == "deep config" else "{}", encoding="utf-8")
     assert refused(folder) == code
+
+
+def test_it_is_not_loaded_to_write(folder: Path) -> None:
+    (model,) = registry.add_file(folder)
+    with pytest.raises(UserError) as caught:
+        rows.loadable(model.id)
+    assert caught.value.code == "search_only" and caught.value.hint
 
 
 def test_what_goes_wrong_later_is_shown_in_place(folder: Path) -> None:

@@ -74,14 +74,23 @@ def open_onnx(model: Installed, threads: int = 0) -> OnnxEmbedder:
 
 def limit_of(folder: Path) -> int:
     """Tokens a text may have: what sentence-transformers' file says, else what the network has places for."""
-    most = USUAL_LIMIT
-    if checkpoint.is_encoder(folder):
-        most = checkpoint.read(folder).limit
+    most = checkpoint.read(folder).limit if checkpoint.is_encoder(folder) else _places(folder)
     try:
         said = json.loads((folder / SENTENCES).read_text(encoding="utf-8"))["max_seq_length"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return most
     return min(most, said) if isinstance(said, int) and said > 8 else most
+
+
+def _places(folder: Path) -> int:
+    """Tokens that the graph of an ONNX file has places for, as its config says."""
+    from models import encoder
+
+    if not encoder.is_encoder(folder):
+        return USUAL_LIMIT
+    read = encoder.read(folder)
+    unused = 2 if read.architecture in checkpoint.ROBERTA else 0
+    return read.context - unused if read.context > unused else USUAL_LIMIT
 
 
 def pooled(states: Array, lengths: npt.NDArray[np.int32], pooling: str) -> Array:
