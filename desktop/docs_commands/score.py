@@ -10,7 +10,7 @@ from typing import Any
 from desktop.docs_indexing import add_collection
 from desktop.pipe import EnginePipe
 from desktop.terminal import Progress, print_json, print_table
-from desktop.text import part_text, tr
+from desktop.text import tr
 from engine.api.errors import UserError
 
 HELP = "docs_ask.score"
@@ -28,7 +28,7 @@ def run(engine: EnginePipe, args: argparse.Namespace) -> int:
     progress = Progress()
 
     def show(event: dict[str, int]) -> None:
-        progress.show(event["done"] / max(1, event["total"]), part_text(event["done"], event["total"]))
+        progress.show(event["done"] / max(1, event["total"]), f"{event['done']} / {event['total']}")
 
     asked: dict[str, Any] = {"collection": args.collection, "questions": questions, "model": args.model}
     found = engine.stream("docs.score", show, **asked)

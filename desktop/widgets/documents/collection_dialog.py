@@ -80,7 +80,7 @@ class CollectionDialog(QDialog):
 
     def _take_models(self, result: dict[str, Any]) -> None:
         installed: list[ModelRow] = [one for one in result["models"] if one["installed"]]
-        embedders = [one for one in installed if one["kind"] == "embedding"]
+        embedders = [one for one in installed if one["kind"] == "embedding" and "reranker" not in one["tags"]]
         chats = [one for one in installed if one["kind"] in ("chat", "base")]
         self._fill(self.embedder, embedders, "embedder", tr("documents.embedder_auto"))
         self._fill(self.model, chats, "chat_model", tr("documents.model_auto"))
