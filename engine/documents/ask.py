@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PASSAGES = 4  # given to the model, of those found
 QUOTES = 2  # sentences quoted under an answer
-SURE = 0.8  # so strong a finding is answered with quotes where a model says there is nothing
+SURE = 0.6  # so strong a finding is answered with quotes where a model says there is nothing
 LEAST_QUOTE = 0.2  # of the question a quoted sentence holds at least …
 BESIDE = 0.6  # … and a second one so much of what the best one scored
 MARKED = 0.2  # of a line, or of the quote, stands there for the line to be marked

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.documents.search import Hit
 
 PASSAGE, SENTENCE, MISSING, ASKED, NOTHING = 1.9, 4.5, -0.81, 0.9, -4.11
-WEAK = 0.45  # below this the documents are taken not to say it
+WEAK = 0.4  # below this the documents are taken not to say it
 LIKE = 0.5  # a cosine of an embedder that stands for as much: question and passage may be in two languages
 
 _WHOLE = re.compile(
