@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.api.folders import conversations_folder, database_file, home, logs_folder, models_folder
-from engine.api.job import Job
+from engine.api.job import Cancelled, Job
 from engine.api.messages import JobRow
 from engine.api.settings import Settings, load_settings, save_settings
 from engine.attachments import forget_unused
@@ -115,3 +115,9 @@ class Call:
     def emit(self, event: str, **data: Any) -> None:
         """Send an event of this request."""
         self._send({"id": self.identity, "event": event, **data})
+
+    def step(self, done: int, total: int) -> None:
+        """Tell how far it is. Raises Cancelled."""
+        if self.cancelled.is_set():
+            raise Cancelled
+        self.emit("step", done=done, total=total)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.errors import UserError
+from models.damage import damaged
 from models.shape import Shape
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "model.safetensors"
@@ -136,13 +137,7 @@ def _numbers(path: Path) -> tuple[int, str]:
                 raise ValueError("it is cut off")
             kinds[tensor["dtype"]] = kinds.get(tensor["dtype"], 0) + count
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
-            "damaged_model",
-            f"{path.name} is damaged: {error}.",
-            "Download or copy it again.",
-            name=path.name,
-            reason=str(error),
-        ) from None
+        raise damaged(path, str(error)) from None
     return sum(count for kind, count in kinds.items() if "F" in kind), max(
         kinds, key=lambda kind: kinds[kind], default=""
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.api.errors import UserError
+from models.damage import damaged
 from models.gguf_types import ARRAY, SCALARS, STRING, TENSOR_TYPES
 
 MAX_KEYS = 100_000
@@ -104,13 +105,7 @@ class _Walk:
         self.data, self.size, self.path, self.at = data, size, path, 0
 
     def damaged(self, reason: str) -> NoReturn:
-        raise UserError(
-            "damaged_model",
-            f"{self.path.name} is damaged: {reason}.",
-            "Download or copy it again.",
-            name=self.path.name,
-            reason=reason,
-        )
+        raise damaged(self.path, reason)
 
     def raw(self) -> Raw:
         self._magic()

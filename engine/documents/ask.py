@@ -169,10 +169,6 @@ class _Reading:
         """All passages in the order of their documents."""
         return sorted(self.chosen, key=lambda hit: (hit.file, hit.start))
 
-    @property
-    def _read(self) -> list[int]:
-        return sorted({hit.file for hit in self.chosen})
-
     def beside(self, sources: Sources, writer: Writer) -> list[Hit]:
         """What stands beside the passages whose best sentence is at their edge."""
         if sources.whole is None:
@@ -188,10 +184,7 @@ class _Reading:
 
     def refused(self, chat: list[dict[str, Any]] | None = None, stats: Stats | None = None) -> Answer:
         """The documents do not say it; what came nearest is shown all the same."""
-        missing, value = list(self.strength.missing), self.strength.value
-        words = refusal(self.question)
-        given = (value, missing, chat or [], stats or {}, self.notes, self._read if chat else [])
-        return Answer(self.question, words, True, [], [], self.hits, *given)
+        return self._answer(refusal(self.question), True, None, chat or [], stats or {})
 
     def answered(self, text: str, chat: list[dict[str, Any]], stats: Stats) -> Answer:
         """The model's words with citations, and the sentences they rest on quoted below."""
@@ -203,11 +196,25 @@ class _Reading:
             noted.sentence(one)
         for place in self._quotes(cited):
             noted.quote(place)
-        shown = noted.text
+        return self._answer(noted.text, False, noted, chat, stats)
+
+    def _answer(
+        self, text: str, refused: bool, noted: _Notes | None, chat: list[dict[str, Any]], stats: Stats
+    ) -> Answer:
         return Answer(
-            self.question, shown, False, noted.sentences, noted.citations, self.hits,
-            self.strength.value, list(self.strength.missing), chat, stats, self.notes, self._read,
-        )  # fmt: skip
+            question=self.question,
+            text=text,
+            refused=refused,
+            sentences=noted.sentences if noted else [],
+            citations=noted.citations if noted else [],
+            hits=self.hits,
+            strength=self.strength.value,
+            missing=list(self.strength.missing),
+            sent=chat,
+            stats=stats,
+            notes=self.notes,
+            read=sorted({hit.file for hit in self.chosen}) if chat else [],
+        )
 
     def _quotes(self, cited: Sequence[Cited]) -> list[Place]:
         """The best sentence by its words, then those that the answer rests on."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.api.messages import DocumentAnswer, DocumentUse, Message, Stats
 from engine.core import Core
+from engine.documents.telling import Told
 
 if TYPE_CHECKING:
     from engine.answer import Answer
-    from engine.documents.search import Hit
 
 EARLIER = 4  # turns that a follow-up may refer to
 
@@ -51,7 +52,8 @@ def answer(asked: Answer, model: str) -> Done:
     *earlier, question = asked.plan.kept
     sources = sources_of(asked.core, asked.documents, asked.plan.system)
     writer = ModelWriter(asked.core, model, asked.call.cancelled)
-    done = ask(question["text"], sources, writer, _Told(asked), [_turn(message) for message in earlier[-EARLIER:]])
+    told = Told(partial(asked.call.emit, message=asked.row["id"]), asked.text)
+    done = ask(question["text"], sources, writer, told, [_turn(message) for message in earlier[-EARLIER:]])
     kept = done.to_json()
     found = {name: kept[name] for name in DocumentAnswer.__annotations__}
     return Done(done.text, DocumentAnswer(**found), done.sent, done.stats)  # type: ignore[typeddict-item]
@@ -59,22 +61,3 @@ def answer(asked: Answer, model: str) -> Done:
 
 def _turn(message: Message) -> dict[str, str]:
     return {"role": message["role"], "content": message["text"]}
-
-
-class _Told:
-    """What the window hears while the answer comes about."""
-
-    def __init__(self, asked: Answer) -> None:
-        self._asked = asked
-
-    def rewritten(self, question: str) -> None:
-        """Shown above the passages where it differs from what was typed."""
-        self._asked.call.emit("rewritten", message=self._asked.row["id"], question=question)
-
-    def passages(self, hits: list[Hit]) -> None:
-        """Before the answer begins."""
-        self._asked.call.emit("passages", message=self._asked.row["id"], hits=[asdict(hit) for hit in hits])
-
-    def text(self, piece: str) -> None:
-        """As the model writes; what is kept is the text after its check."""
-        self._asked.text(piece)

@@ -121,7 +121,7 @@ def _embedder(collection: dict[str, Any], job: Job) -> tuple[Embedder | None, st
     The one that is used already stays, until the person names another; a better one that was installed since would
     have everything embedded again.
     """
-    from engine.documents.embedders import open_embedder
+    from engine.documents.embedders import model_of, open_embedder
 
     wanted = collection["settings"]["embedder"]
     try:
@@ -133,11 +133,6 @@ def _embedder(collection: dict[str, Any], job: Job) -> tuple[Embedder | None, st
         job.note(str(error), "warning")
         return None, error.code
     return embedder, "" if embedder else "no_embedder"
-
-
-def model_of(identity: str) -> str:
-    """The id of the model that an embedder's identity begins with."""
-    return identity.rsplit(":", 3)[0]
 
 
 def _prepare(store: DocumentStore, number: int, embedder: Embedder | None, problem: str) -> None:

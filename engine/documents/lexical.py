@@ -74,13 +74,11 @@ def find(
 
     `version` is the collection's, by which counts are kept. Raises sqlite3.DatabaseError.
     """
-    counts = _counts_of(store, number)
-    store.run(sql_of(number, _SEE))
-    frequency = counts.of(store, number, version)
+    known, counts = frequency(store, number, version), _counts_of(store, number)
     seen: dict[str, int] = {}
 
     def counted(word: str) -> int:
-        seen[word] = frequency(word)
+        seen[word] = known(word)
         return seen[word]
 
     words = query_terms(question, counted, BUDGET)[:MOST_WORDS]
@@ -88,6 +86,12 @@ def find(
         return Lexical(counts=seen, total=counts.total)
     rows = _rows(store, number, expression(words, seen), top, allowed)
     return Lexical([row[0] for row in rows], [-row[1] for row in rows], seen, counts.total)
+
+
+def frequency(store: DocumentStore, number: int, version: int) -> Callable[[str], int]:
+    """In how many rows of a collection's index a word stands, asked once a word as long as `version` stays."""
+    store.run(sql_of(number, _SEE))
+    return _counts_of(store, number).of(store, number, version)
 
 
 def expression(words: list[str], counts: dict[str, int]) -> str:

@@ -20,7 +20,8 @@ from engine.api.messages import JobRow
 from engine.documents import sync
 from engine.documents.collection import row_of
 from engine.documents.database import DocumentStore
-from engine.documents.searching import Searching, model_of
+from engine.documents.embedders import model_of
+from engine.documents.searching import Searching
 
 if TYPE_CHECKING:
     from engine.documents.reading import Reading

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -129,21 +130,20 @@ def _cjk_stops() -> re.Pattern[str]:
 
 def _stems(texts: Iterable[str]) -> list[str]:
     """The words FTS5 makes of texts, in order: it is asked itself, so that both sides always agree."""
-    with _tokenizing() as table:
-        table.executemany("INSERT INTO words(text) VALUES (?)", ((prepared(text),) for text in texts))
+    with tokenizing(texts) as table:
         rows = table.execute("SELECT term FROM instances ORDER BY doc, offset").fetchall()
-        table.rollback()
     return [str(row[0]) for row in rows]
 
 
-class _tokenizing:
-    """An FTS5 table in memory; one for each use, for a connection belongs to its thread."""
+@contextmanager
+def tokenizing(texts: Iterable[str]) -> Iterator[sqlite3.Connection]:
+    """A database in memory whose table `instances` has each word FTS5 makes of `texts`: term, doc (from 1), offset.
 
-    def __enter__(self) -> sqlite3.Connection:
-        self._table = sqlite3.connect(":memory:")
-        self._table.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, tokenize = '{TOKENIZER}')")
-        self._table.execute("CREATE VIRTUAL TABLE instances USING fts5vocab('words', 'instance')")
-        return self._table
-
-    def __exit__(self, *_: object) -> None:
-        self._table.close()
+    One for each use, for a connection belongs to its thread.
+    """
+    with closing(sqlite3.connect(":memory:")) as table:
+        table.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, tokenize = '{TOKENIZER}')")
+        table.execute("CREATE VIRTUAL TABLE instances USING fts5vocab('words', 'instance')")
+        rows = ((number, prepared(text)) for number, text in enumerate(texts, 1))
+        table.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", rows)
+        yield table

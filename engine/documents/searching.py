@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.documents.collection import row_of
+from engine.documents.embedders import model_of
 from engine.documents.search import Found, search
 
 if TYPE_CHECKING:
@@ -134,11 +135,6 @@ class Searching:
             return
         with self._rerankers.use("") as reranker:
             yield reranker
-
-
-def model_of(identity: str) -> str:
-    """The model of an embedder's identity."""
-    return identity.partition(":")[0]
 
 
 def _open_embedder(model: str) -> Embedder | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core import Core
 from engine.documents.ask import Sources
-from engine.documents.collection import get, row_of
+from engine.documents.collection import row_of
 from engine.documents.whole import Whole
 from engine.documents.wording import Weights, weights_in
 
@@ -22,7 +22,7 @@ def sources_of(core: Core, uses: Sequence[DocumentUse], system: str = "") -> Sou
     """All that `uses` name, searched as one. Raises UserError unknown_collection."""
     store = core.documents.store
     rows = [row_of(store, use["collection"]) for use in uses]
-    told = [get(store, row["id"])["settings"].get("system", "") for row in rows]
+    told = [row["settings"]["system"] for row in rows]
 
     def search(question: str) -> list[Hit]:
         found = (core.searching.search(store, use["collection"], question, TOP, _filters(use)) for use in uses)

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from engine.documents.prepare import TOKENIZER, prepared, query_words, stop_words
+from engine.documents.prepare import query_words, stop_words, tokenizing
 
 if TYPE_CHECKING:
     from engine.documents.database import DocumentStore
 
+_COUNTED = """
+    SELECT version, (SELECT COUNT(*) FROM chunks WHERE collection = number) AS chunks
+    FROM collections WHERE number = ?"""
 Frequency = Callable[[str], int]
 Words = frozenset[str]
 
 
 def words_of(texts: Sequence[str]) -> list[Words]:
     """The words of each text, stemmed by FTS5 itself, stop words left out; CJK text as its pairs of characters."""
-    table = sqlite3.connect(":memory:")
-    try:
-        table.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, tokenize = '{TOKENIZER}')")
-        table.execute("CREATE VIRTUAL TABLE seen USING fts5vocab('words', 'instance')")
-        rows = ((number, prepared(text)) for number, text in enumerate(texts, 1))
-        table.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", rows)
-        found: list[set[str]] = [set() for _ in texts]
-        for term, number in table.execute("SELECT DISTINCT term, doc FROM seen"):
+    found: list[set[str]] = [set() for _ in texts]
+    with tokenizing(texts) as table:
+        for term, number in table.execute("SELECT DISTINCT term, doc FROM instances"):
             found[number - 1].add(term)
-    finally:
-        table.close()
     return [frozenset(word for word in words if word not in stop_words()) for words in found]
 
 
@@ -71,15 +66,7 @@ def asked_words(question: str) -> Words:
 
 def weights_in(store: DocumentStore, number: int) -> Weights:
     """What words say in the collection of that number."""
-    from engine.documents.database import fts_table
+    from engine.documents.lexical import frequency
 
-    table = fts_table(number)
-    asked = f"SELECT doc FROM temp.told_{table} WHERE term = ?"  # noqa: S608 - a number, no more
-    store.run(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.told_{table} USING fts5vocab(main, {table}, row)")
-    chunks = store.row("SELECT COUNT(*) AS chunks FROM chunks WHERE collection = ?", number)
-
-    def frequency(word: str) -> int:
-        row = store.row(asked, word)
-        return int(row["doc"]) if row else 0
-
-    return Weights(frequency, int(chunks["chunks"]) if chunks else 0)
+    row = store.row(_COUNTED, number) or {"version": 0, "chunks": 0}
+    return Weights(frequency(store, number, int(row["version"])), int(row["chunks"]))

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.errors import UserError
-from engine.llama.load import damaged
 from engine.llama.model import Model
 from engine.llama.quiet import library, lines
+from models.damage import damaged
 
 # Value types and number formats of GGUF that llama.cpp takes without looking.
 UINT32, FLOAT32, TEXT, LIST = 4, 6, 8, 9

@@ -12,11 +12,12 @@ from typing import Any
 
 from engine.api.errors import UserError
 from engine.llama.batch import Batch, Outcome
-from engine.llama.load import LoadSettings, Progress, damaged, load
+from engine.llama.load import LoadSettings, Progress, load
 from engine.llama.model import Model
 from engine.llama.quiet import library, lines
 from engine.llama.slot import Slot, can_be_cut, shared_prefix
 from engine.llama.speculate import DRAFT_ODDS
+from models.damage import damaged
 
 LEAST = 0.5  # the probability below which a guess is not worth checking, nor what would follow it
 SIZES_APART = 128  # tokens: models of one family are padded differently

@@ -16,9 +16,9 @@ from engine.api.errors import UserError
 from engine.llama.embed_context import Piece, VectorContext, texts_together
 from engine.llama.endless import endless
 from engine.llama.frame import pair_tokens, text_tokens
-from engine.llama.load import damaged
 from engine.llama.model import Model
 from engine.llama.quiet import library
+from models.damage import damaged
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,6 +14,7 @@ from engine.llama.devices import cards, free_on_cards, is_full
 from engine.llama.model import Model
 from engine.llama.placement import fewer, first_layers
 from engine.llama.quiet import library, lines
+from models.damage import damaged
 
 if TYPE_CHECKING:
     from models.fit import Loading
@@ -233,17 +234,6 @@ def _failure(path: Path, detail: str) -> UserError:
             detail=detail,
         )
     return damaged(path, detail or "it is not a model file")
-
-
-def damaged(path: Path, reason: str) -> UserError:
-    """The file cannot be what it says it is."""
-    return UserError(
-        "damaged_model",
-        f"{path.name} is damaged: {reason}.",
-        "Download or copy it again.",
-        name=path.name,
-        reason=reason,
-    )
 
 
 def _too_big(path: Path, detail: str) -> UserError:

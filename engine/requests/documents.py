@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine.api.errors import UserError
 from engine.api.folders import home
-from engine.api.job import Cancelled
 from engine.core import Call, Core
 from engine.documents import collection as collections
 from engine.documents.deleting import Proof, delete_collection, delete_files, leave_out, passages, prove_deleted, wipe
@@ -110,7 +108,7 @@ def import_corpus(core: Core, call: Call, collection: str, path: str) -> dict[st
     from engine.documents.corpus import import_corpus as read
 
     row = collections.row_of(core.documents.store, collection)
-    counts = read(core.documents.store, row["number"], Path(path).expanduser(), _stepper(call))
+    counts = read(core.documents.store, row["number"], Path(path).expanduser(), call.step)
     job = core.documents.index(row["id"])
     core.documents.changed(row["id"])
     return {"job": job, **counts}
@@ -142,7 +140,7 @@ def retry(core: Core, call: Call, collection: str, files: list[int] | None = Non
 
 def prove(core: Core, call: Call, texts: list[str] | None = None, sha256s: list[str] | None = None) -> dict[str, Any]:
     """Search every file of the data folder for the bytes of texts, or for files of those hashes."""
-    return _proof(prove_deleted(home(), texts or [], sha256s or [], _stepper(call)))
+    return _proof(prove_deleted(home(), texts or [], sha256s or [], call.step))
 
 
 def text(core: Core, call: Call, file: int) -> dict[str, Any]:
@@ -213,12 +211,3 @@ def _proved(core: Core, held: list[str] | None) -> dict[str, Any]:
 
 def _proof(proof: Proof) -> dict[str, Any]:
     return asdict(proof)
-
-
-def _stepper(call: Call) -> Callable[[int, int], None]:
-    def step(done: int, total: int) -> None:
-        if call.cancelled.is_set():
-            raise Cancelled
-        call.emit("step", done=done, total=total)
-
-    return step

@@ -75,11 +75,12 @@ def pull(core: Core, call: Call, model: str) -> dict[str, Any]:
 def add(core: Core, call: Call, path: str, copy: bool = False) -> dict[str, Any]:
     """Add a GGUF file, an encoder's folder, or all in a folder, by reference or copied."""
     from models.registry import add_file
-    from models.rows import rows
+    from models.rows import installed_rows
 
     added = {model.id for model in add_file(Path(path), copy)}
     core.broadcast("models")
-    return {"models": [row for row in rows(hardware(core), memory_of(core.settings)) if row["id"] in added]}
+    here = installed_rows(hardware(core), memory_of(core.settings))
+    return {"models": [row for row in here if row["id"] in added]}
 
 
 def found(core: Core, call: Call) -> dict[str, Any]:

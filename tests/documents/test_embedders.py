@@ -17,9 +17,10 @@ from engine.api.errors import UserError
 from engine.api.folders import models_folder
 from engine.documents.embedders import open_embedder, profile_of, recommended
 from engine.documents.embedders.blame import reading_tokenizer, running_graph
-from engine.documents.embedders.checkpoint import WEIGHTS, read
+from engine.documents.embedders.checkpoint import read
 from engine.documents.embedders.onnx import languages_of, pooled
 from engine.documents.embedders.session import Session, groups
+from models.encoder import WEIGHTS
 from models.registry import add_file
 
 TEXTS = ["a cat.", "the dog runs far away.", "what is a model?", "z"]

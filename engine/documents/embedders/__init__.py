@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,6 +56,23 @@ class Profile:
     pooling: str = ""
     languages: tuple[str, ...] = ()
     rank: int = 10
+
+
+class Prefixed:
+    """Puts what the profile says before each text; `_vectors(texts)` is the runtime's."""
+
+    _profile: Profile
+
+    def queries(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """Questions: (texts, width)."""
+        return self._vectors([self._profile.query + text for text in texts])
+
+    def passages(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """What is searched: (texts, width)."""
+        return self._vectors([self._profile.passage + text for text in texts])
+
+    @abstractmethod
+    def _vectors(self, texts: list[str]) -> npt.NDArray[np.float32]: ...
 
 
 @cache
@@ -124,6 +142,11 @@ def identity_of(model: Installed, weights: Path, pooling: str, profile: Profile)
     """Which vectors these are."""
     asked = hashlib.sha256(f"{profile.query}\0{profile.passage}".encode()).hexdigest()[:8]
     return f"{model.id}:{fingerprint(weights)}:{pooling}:{asked}"
+
+
+def model_of(identity: str) -> str:
+    """The id of the model that an embedder's identity begins with, "" for none."""
+    return identity.rsplit(":", 3)[0]
 
 
 def fingerprint(path: Path) -> str:

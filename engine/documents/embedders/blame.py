@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.api.errors import UserError
+from models.damage import damaged
 
 ORT = "onnxruntime.capi.onnxruntime_pybind11_state"
 PANICS = "pyo3_runtime"
@@ -37,14 +37,3 @@ def reading_tokenizer(path: Path) -> Blaming:
 def running_graph(path: Path) -> Blaming:
     """For calls into onnxruntime; RuntimeError is what it lets through of C++."""
     return Blaming(path, lambda kind: kind is RuntimeError or kind.__module__ == ORT)
-
-
-def damaged(path: Path, reason: str) -> UserError:
-    """The file cannot be what it says it is."""
-    return UserError(
-        "damaged_model",
-        f"{path.name} is damaged: {reason}.",
-        "Download or copy it again.",
-        name=path.name,
-        reason=reason,
-    )

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
+from models.damage import damaged
+from models.encoder import CHECKPOINTS, CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
 POOLING = Path("1_Pooling/config.json")
-ARCHITECTURES = ("bert", "xlm-roberta", "roberta", "camembert")
-ROBERTA = ARCHITECTURES[1:]  # count places from the padding's number on
+ROBERTA = CHECKPOINTS[1:]  # count places from the padding's number on
 PREFIXES = ("", "bert.", "roberta.", "model.", "0.auto_model.")
 HEADS = (("classifier.dense", "classifier.out_proj"), ("pooler.dense", "classifier"))
 LARGEST_HEADER = 100 * 2**20
@@ -44,7 +44,7 @@ class Encoder:
     def weight(self, name: str) -> npt.NDArray[np.float32]:
         """A weight as 32-bit floats. Raises UserError damaged_model."""
         if name not in self.tensors:
-            raise _damaged(self.folder, f"{name} is missing")
+            raise damaged(self.folder, f"{name} is missing")
         return _values(self.folder / WEIGHTS, self.tensors[name])
 
 
@@ -52,7 +52,7 @@ def read(folder: Path) -> Encoder:
     """Raises UserError damaged_model, unsupported_embedder."""
     config = _json(folder / CONFIG)
     kind = str(config.get("model_type", ""))
-    if kind not in ARCHITECTURES or config.get("position_embedding_type", "absolute") != "absolute":
+    if kind not in CHECKPOINTS or config.get("position_embedding_type", "absolute") != "absolute":
         raise _unsupported(folder, kind or "no model_type")
     tensors = _tensors(folder)
     head = next((head for head in HEADS if all(f"{name}.weight" in tensors for name in head)), ())
@@ -73,13 +73,13 @@ def read(folder: Path) -> Encoder:
             tensors=tensors,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _damaged(folder, f"config.json: {error}") from error
+        raise damaged(folder, f"config.json: {error}") from error
 
 
 def is_encoder(folder: Path) -> bool:
     """Whether a folder holds a checkpoint that `read` takes."""
     try:
-        return (folder / WEIGHTS).is_file() and _json(folder / CONFIG).get("model_type") in ARCHITECTURES
+        return (folder / WEIGHTS).is_file() and _json(folder / CONFIG).get("model_type") in CHECKPOINTS
     except UserError:
         return False
 
@@ -108,10 +108,10 @@ def _tensors(folder: Path) -> dict[str, dict[str, Any]]:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             if not 2 <= size <= min(LARGEST_HEADER, path.stat().st_size - 8):
-                raise _damaged(folder, f"{WEIGHTS} has no header")
+                raise damaged(folder, f"{WEIGHTS} has no header")
             header = json.loads(file.read(size))
     except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(folder, f"{WEIGHTS}: {error}") from error
+        raise damaged(folder, f"{WEIGHTS}: {error}") from error
     found = {name: said for name, said in header.items() if name != "__metadata__"}
     return {_bare(name): _placed(folder, said, 8 + size, path.stat().st_size) for name, said in found.items()}
 
@@ -128,12 +128,12 @@ def _placed(folder: Path, said: Any, at: int, end: int) -> dict[str, Any]:
         shape = [int(side) for side in said["shape"]]
         kind = str(said["dtype"])
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(folder, f"{WEIGHTS}: {error}") from error
+        raise damaged(folder, f"{WEIGHTS}: {error}") from error
     item = {"F32": 4, "F16": 2, "BF16": 2}.get(kind, 0)
     if item and (
         min(shape, default=0) < 0 or not at <= start <= stop <= end or stop - start != item * math.prod(shape)
     ):
-        raise _damaged(folder, f"{WEIGHTS} is cut off")
+        raise damaged(folder, f"{WEIGHTS} is cut off")
     return {"dtype": kind, "shape": shape, "start": start, "end": stop}
 
 
@@ -150,7 +150,7 @@ def _values(path: Path, said: dict[str, Any]) -> npt.NDArray[np.float32]:
     else:
         values = np.frombuffer(data, "<f4" if said["dtype"] == "F32" else "<f2").astype(np.float32)
     if not np.isfinite(values).all():
-        raise _damaged(path.parent, "its weights are not numbers")
+        raise damaged(path.parent, "its weights are not numbers")
     return values.reshape(said["shape"])
 
 
@@ -158,20 +158,10 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path.parent, f"{path.name}: {error}") from error
+        raise damaged(path.parent, f"{path.name}: {error}") from error
     if not isinstance(said, dict):
-        raise _damaged(path.parent, path.name)
+        raise damaged(path.parent, path.name)
     return said
-
-
-def _damaged(folder: Path, reason: str) -> UserError:
-    return UserError(
-        "damaged_model",
-        f"{folder.name} is damaged: {reason}.",
-        "Download or copy it again.",
-        name=folder.name,
-        reason=reason,
-    )
 
 
 def _unsupported(folder: Path, what: str) -> UserError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.documents.embedders import ANY, Profile, identity_of, not_an_embedder, profile_of
+from engine.documents.embedders import ANY, Prefixed, Profile, identity_of, not_an_embedder, profile_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ T = TypeVar("T")
 LONGEST = 2048  # tokens: a passage is never longer, and a context's memory grows with it
 
 
-class GgufEmbedder:
+class GgufEmbedder(Prefixed):
     """See Embedder. Loads its own copy of the weights; the engine's models stay as they are."""
 
     def __init__(self, model: Model, llama: Llama, identity: str, pooling: str, profile: Profile) -> None:
@@ -29,14 +29,6 @@ class GgufEmbedder:
         self._model, self._llama, self._pooling, self._profile = model, llama, pooling, profile
         self.languages = profile.languages or (ANY,)
         self.width = self._vectors(["."]).shape[1]
-
-    def queries(self, texts: list[str]) -> Array:
-        """Questions: (texts, width)."""
-        return self._vectors([self._profile.query + text for text in texts])
-
-    def passages(self, texts: list[str]) -> Array:
-        """What is searched: (texts, width)."""
-        return self._vectors([self._profile.passage + text for text in texts])
 
     def count(self, text: str) -> int:
         """Tokens of a text, without prefix and framing."""

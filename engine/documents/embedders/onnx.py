@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.documents.embedders import ANY, Profile, checkpoint, identity_of, not_an_embedder, profile_of
+from engine.documents.embedders import ANY, Prefixed, Profile, checkpoint, identity_of, not_an_embedder, profile_of
 from engine.documents.embedders.session import TOKENIZER, Session, graph_of
+from models.encoder import WEIGHTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,7 @@ SENTENCES = "sentence_bert_config.json"
 KNOWN, MANY = 2000, 100_000  # pieces of a script that say it was learnt; pieces in all that say every script was
 
 
-class OnnxEmbedder:
+class OnnxEmbedder(Prefixed):
     """See Embedder."""
 
     def __init__(self, session: Session, identity: str, pooling: str, profile: Profile) -> None:
@@ -30,14 +31,6 @@ class OnnxEmbedder:
         self._session, self._pooling, self._profile = session, pooling, profile
         self.languages = profile.languages or languages_of(session.words())
         self.width = self._vectors(["."]).shape[1]
-
-    def queries(self, texts: list[str]) -> Array:
-        """Questions: (texts, width)."""
-        return self._vectors([self._profile.query + text for text in texts])
-
-    def passages(self, texts: list[str]) -> Array:
-        """What is searched: (texts, width)."""
-        return self._vectors([self._profile.passage + text for text in texts])
 
     def count(self, text: str) -> int:
         """Tokens of a text, without prefix and framing."""
@@ -67,7 +60,7 @@ def open_onnx(model: Installed, threads: int = 0) -> OnnxEmbedder:
     profile = profile_of(model.id, model.name, model.origin)
     graph = graph_of(model.path, model.folder)
     pooling = profile.pooling or checkpoint.pooling_of(folder)
-    weights = folder / checkpoint.WEIGHTS
+    weights = folder / WEIGHTS
     identity = identity_of(model, weights if weights.is_file() else graph, pooling, profile)
     return OnnxEmbedder(Session(graph, folder / TOKENIZER, limit_of(folder), threads), identity, pooling, profile)
 

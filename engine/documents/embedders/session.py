@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.documents.embedders import checkpoint, fingerprint
-from engine.documents.embedders.blame import damaged, reading_tokenizer, running_graph
+from engine.documents.embedders.blame import reading_tokenizer, running_graph
+from models.damage import damaged
+from models.encoder import WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,7 +152,7 @@ def _prepared(model: Path, own: Path) -> Path:
     from engine.documents.embedders.encoder_graph import FORM, write
 
     largest = largest_weight()
-    made = own / f"prepared-{FORM}-{largest}-{fingerprint(model / checkpoint.WEIGHTS)}.onnx"
+    made = own / f"prepared-{FORM}-{largest}-{fingerprint(model / WEIGHTS)}.onnx"
     if made.is_file():
         return made
     half = made.with_suffix(f".{os.getpid()}.part")
