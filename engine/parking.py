@@ -53,6 +53,16 @@ class Parking:
             self._parked = [*kept, parked]
         return gone
 
+    def has(self, tokens: list[int], adapters: AdapterKey, conversation: str) -> bool:
+        """Whether exactly this is parked."""
+        return any(
+            (one.tokens, one.adapters, one.conversation) == (tokens, adapters, conversation) for one in self.all()
+        )
+
+    def spare(self) -> int:
+        """Bytes that can be put without any having to go. For any thread."""
+        return self.limit_bytes - self.bytes()
+
     def longest(self, tokens: list[int], adapters: AdapterKey) -> Parked | None:
         """The one that shares the most tokens with the beginning of a prompt."""
         return max(self.all(), key=lambda parked: parked.shared(tokens, adapters), default=None)

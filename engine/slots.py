@@ -165,6 +165,8 @@ class Slots:
         return 0 < size <= self._parking.limit_bytes and size <= self._room()
 
     def _put(self, slot: Slot) -> None:
+        if self._parking.has(slot.held, slot.adapters, slot.conversation):
+            return
         dirty = slot.dirty and self._worth_storing(slot)
         state = slot.state()
         parked = Parked(list(slot.held), slot.adapters, slot.conversation, dirty, slot.used, state)
@@ -196,7 +198,11 @@ class Slots:
     def _save(self, slot: Slot) -> None:
         slot.dirty = False
         if self._worth_storing(slot):
-            self._write(slot.conversation, slot.adapters, list(slot.held), slot.state())
+            state, tokens = slot.state(), list(slot.held)
+            self._write(slot.conversation, slot.adapters, tokens, state)
+            if self.model.needs_cores and self._parking.spare() >= len(state) <= self._room():
+                # The copy is made now, while nobody waits, and not when the next request wants the cores.
+                self._parking.put(Parked(tokens, slot.adapters, slot.conversation, False, slot.used, state))
 
     def _save_parked(self, parked: Parked) -> None:
         parked.dirty = False
