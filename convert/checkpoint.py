@@ -1,0 +1,237 @@
+"""A Hugging Face folder: its config and its tensors, found from headers alone and read through mapped memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.config import Config, read_config
+from convert.operations import Array
+from engine.api.errors import UserError
+
+LARGEST_HEADER = 100 * 2**20
+# safetensors' word -> numpy's for the same bits. BF16 and the FP8 kinds have none: their bits are carried as numbers.
+DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "<i1",
+    "U8": "<u1",
+    "BOOL": "<u1",
+    "F8_E4M3": "<u1",
+    "F8_E5M2": "<u1",
+    "F8_E8M0": "<u1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+}
+
+FLOATS = ("F64", "F32", "F16", "BF16")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A tensor that can be had: `array()` gives it, as the bits of `dtype`, mapped or computed then."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    array: Callable[[], Array] = field(repr=False, compare=False)
+    file: str = ""
+
+    @property
+    def elements(self) -> int:
+        """How many values."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in its own type."""
+        return self.elements * np.dtype(DTYPES[self.dtype]).itemsize
+
+
+class Mapped:
+    """A weights file in mapped memory; pages come when they are touched and go with `forget`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def view(self, start: int, shape: tuple[int, ...], dtype: str) -> Array:
+        """Values from a byte on, without copying."""
+        if not math.prod(shape):
+            return np.empty(shape, dtype)
+        return np.frombuffer(self._map, np.dtype(dtype), math.prod(shape), start).reshape(shape)
+
+    def forget(self) -> None:
+        """Let the pages go that were read."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+
+@dataclass
+class Checkpoint:
+    """A folder with config.json and weights. `tensors` in the order of the files;"""
+
+    folder: Path
+    config: Config
+    tensors: dict[str, Source]
+    maps: list[Mapped] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Let go of what was read of the files so far."""
+        for mapped in self.maps:
+            mapped.forget()
+
+    @property
+    def bytes(self) -> int:
+        """Of all tensors."""
+        return sum(tensor.bytes for tensor in self.tensors.values())
+
+    def dtype(self) -> str:
+        """The type of its first matrix: what config.json says of it is not always true."""
+        matrices = (tensor.dtype for tensor in self.tensors.values() if len(tensor.shape) > 1)
+        return next((dtype for dtype in matrices if dtype in FLOATS), "F32")
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Read config and headers. Raises UserError no_config, bad_config, no_weights, missing_shards, damaged_weights."""
+    config = read_config(folder)
+    names, index = _weight_files(folder)
+    checkpoint = Checkpoint(folder, config, {})
+    for name in names:
+        if name.endswith(".safetensors"):
+            _add_safetensors(checkpoint, folder / name)
+        else:
+            from convert.pickled import add_pickled
+
+            add_pickled(checkpoint, folder / name)
+    lost = sorted(set(index) - set(checkpoint.tensors))
+    if lost:
+        raise _missing(folder, sorted({index[name] for name in lost}), len(lost))
+    return checkpoint
+
+
+def add(checkpoint: Checkpoint, source: Source) -> None:
+    """Put a tensor into a checkpoint. Raises UserError damaged_weights if it is there already."""
+    if source.name in checkpoint.tensors:
+        raise damaged_weights(source.file, f"{source.name} is there twice")
+    checkpoint.tensors[source.name] = source
+
+
+def damaged_weights(name: str, reason: str) -> UserError:
+    """The error of a file that is not what it says."""
+    return UserError(
+        "damaged_weights", f"{name} is damaged: {reason}.", "Download this file again.", name=name, reason=reason
+    )
+
+
+def safetensors_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """Its tensors' rows (dtype, shape, data_offsets), checked against the file's size, and where their data begins.
+
+    Format: https://github.com/huggingface/safetensors#format. Raises UserError damaged_weights.
+    """
+    try:
+        whole = path.stat().st_size
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if not 2 <= size <= min(LARGEST_HEADER, whole - 8):
+                raise ValueError("its header is cut off")
+            header = json.loads(file.read(size))
+        rows = {name: row for name, row in header.items() if name != "__metadata__"}
+        for name, row in rows.items():
+            _check(name, row, whole - 8 - size)
+        _check_overlaps(rows)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged_weights(path.name, str(error)) from None
+    return rows, 8 + size
+
+
+def _check(name: str, row: dict[str, Any], room: int) -> None:
+    start, end = row["data_offsets"]
+    shape = row["shape"]
+    if row["dtype"] not in DTYPES:
+        raise ValueError(f"{name} is of the unknown type {row['dtype']}")
+    if not all(type(length) is int and length >= 0 for length in (*shape, start, end)):
+        raise ValueError(f"{name} has no usable shape")
+    if end > room:
+        raise ValueError(f"{name} ends {end - room} bytes behind the end of the file: it is cut off")
+    if end - start != math.prod(shape) * np.dtype(DTYPES[row["dtype"]]).itemsize:
+        raise ValueError(f"{name} takes {end - start} bytes, which is not its shape")
+
+
+def _check_overlaps(rows: dict[str, dict[str, Any]]) -> None:
+    """No tensor may lie inside another one: a small file could claim to be a huge model."""
+    last = 0
+    for start, end in sorted(tuple(row["data_offsets"]) for row in rows.values()):
+        if start < last:
+            raise ValueError("tensors lie over each other")
+        last = max(last, end)
+
+
+def _add_safetensors(checkpoint: Checkpoint, path: Path) -> None:
+    rows, begin = safetensors_header(path)
+    mapped = Mapped(path)
+    checkpoint.maps.append(mapped)
+    for name, row in rows.items():
+        shape, start = tuple(row["shape"]), begin + row["data_offsets"][0]
+        look = partial(mapped.view, start, shape, DTYPES[row["dtype"]])
+        add(checkpoint, Source(name, shape, row["dtype"], look, path.name))
+
+
+def _weight_files(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Names of the files with weights, and which tensor is promised in which."""
+    for stem, ending in (("model", "safetensors"), ("pytorch_model", "bin")):
+        index = _index(folder, f"{stem}.{ending}.index.json")
+        if index:
+            names = sorted(set(index.values()))
+            lost = [name for name in names if not (folder / name).is_file()]
+            if lost:
+                raise _missing(folder, lost, sum(index[tensor] in lost for tensor in index))
+            return names, index
+        names = sorted(path.name for path in folder.glob(f"{stem}*.{ending}"))
+        if names:
+            return names, {}
+    raise UserError(
+        "no_weights",
+        f"{folder.name} has no weights.",
+        "Choose the folder that holds model.safetensors (or its parts).",
+        name=folder.name,
+    )
+
+
+def _index(folder: Path, name: str) -> dict[str, str]:
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        if not isinstance(found, dict) or not all(Path(str(one)).name == one for one in found.values()):
+            raise ValueError("it names no files")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged_weights(name, str(error)) from None
+    return found
+
+
+def _missing(folder: Path, files: list[str], tensors: int) -> UserError:
+    return UserError(
+        "missing_shards",
+        f"{folder.name} lacks {tensors} tensors of {', '.join(files[:5])}{' …' if len(files) > 5 else ''}.",
+        "Download these files again into the same folder.",
+        name=folder.name,
+        files=", ".join(files[:5]),
+        tensors=tensors,
+    )

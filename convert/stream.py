@@ -1,0 +1,172 @@
+"""The second pass: a plan's tensors written in order, a slab at a time, resumable at every tensor."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from convert.checkpoint import Checkpoint
+from convert.gguf_file import padded
+from convert.numbers import Loss, encode, slabs
+from convert.operations import Array, Laid
+from convert.plan import Plan, Planned
+from engine.api.errors import UserError
+from engine.api.job import Job
+
+SLAB = 1 << 20  # values
+AHEAD = 3  # slabs on their way beside the one being written
+FORGET_EVERY = 64 << 20  # bytes written between two times that mapped pages are let go
+SAVE_EVERY = 256 << 20
+Encoder = Callable[[Array, Planned, Laid], tuple[bytes | memoryview, Loss]]
+
+
+@dataclass
+class Written:
+    """What came of it: the hash of the whole file, and by tensor what its values lost."""
+
+    sha256: str
+    bytes: int
+    losses: dict[str, Loss] = field(default_factory=dict)
+
+
+def encode_slab(values: Array, tensor: Planned, made: Laid) -> tuple[bytes | memoryview, Loss]:
+    """The usual encoder: numpy's casts, ggml's quantization."""
+    return encode(values, tensor.dtype, tensor.type, made.change)
+
+
+def write(plan: Plan, checkpoint: Checkpoint, path: Path, job: Job, encoder: Encoder = encode_slab) -> Written:
+    """Write the file at `path`, going on where an earlier try of the same plan stopped.
+
+    Raises Cancelled between slabs, UserError disk_full_midway.
+    """
+    header = plan.header()
+    signature = hashlib.sha256(header).hexdigest()
+    state = job.state if job.state.get("header") == signature else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("r+b" if state and path.exists() else "w+b") as file, ThreadPoolExecutor(_threads()) as pool:
+        try:
+            return _Writing(plan, checkpoint, file, job, pool, encoder).run(header, state)
+        except OSError as error:
+            raise _stopped(path, error) from error
+
+
+class _Writing:
+    """One run of `write`."""
+
+    def __init__(
+        self, plan: Plan, checkpoint: Checkpoint, file: BinaryIO, job: Job, pool: ThreadPoolExecutor, encoder: Encoder
+    ) -> None:
+        self.plan, self.checkpoint, self.file, self.job, self.pool = plan, checkpoint, file, job, pool
+        self.encoder = encoder
+        self.hash = hashlib.sha256()
+        self.losses: dict[str, Loss] = {}
+        self.done = self.forgotten = self.saved = 0
+
+    def run(self, header: bytes, state: dict[str, Any]) -> Written:
+        self.signature = hashlib.sha256(header).hexdigest()
+        first = self._resume(header, state)
+        if not first:
+            self._put(header)
+        for number, tensor in enumerate(self.plan.tensors):
+            if number >= first:
+                self._tensor(tensor)
+                self._save(number + 1)
+        self.file.truncate()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        return Written(self.hash.hexdigest(), self.done, self.losses)
+
+    def _tensor(self, tensor: Planned) -> None:
+        made = _made(tensor, self.checkpoint)
+        total, loss, size = self.plan.file_bytes, Loss(), 0
+        for data, lost in self._encoded(tensor, made):
+            self._put(data)
+            size += len(data)
+            loss += lost
+            self.job.step(self.done, total, "bytes", tensor.name)
+            self._let_go()
+        self._put(bytes(padded(size) - size))
+        if loss.not_finite or loss.too_large:
+            self.losses[tensor.name] = loss
+
+    def _encoded(self, tensor: Planned, made: Laid) -> Iterator[tuple[bytes | memoryview, Loss]]:
+        """The slabs in order, some of them made ahead by the other threads."""
+        waiting: deque[Future[tuple[bytes | memoryview, Loss]]] = deque()
+        for block in made.blocks:
+            for slab in slabs(block, SLAB):
+                waiting.append(self.pool.submit(self.encoder, slab, tensor, made))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _put(self, data: bytes | memoryview) -> None:
+        self.file.write(data)
+        self.hash.update(data)
+        self.done += len(data)
+
+    def _let_go(self) -> None:
+        if self.done - self.forgotten >= FORGET_EVERY:
+            self.forgotten = self.done
+            self.checkpoint.forget()
+
+    def _save(self, tensors: int) -> None:
+        """Now and then what is written is made safe and noted."""
+        if self.done - self.saved < SAVE_EVERY:
+            return
+        self.saved = self.done
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        losses = {name: [loss.not_finite, loss.too_large] for name, loss in self.losses.items()}
+        self.job.save({"header": self.signature, "tensors": tensors, "bytes": self.done, "losses": losses})
+
+    def _resume(self, header: bytes, state: dict[str, Any]) -> int:
+        """Read over what an earlier try wrote; how many tensors that spares."""
+        size = int(state.get("bytes", 0))
+        if not state or os.fstat(self.file.fileno()).st_size < size:
+            return 0
+        while self.done < size:
+            data = self.file.read(min(1 << 20, size - self.done))
+            self.hash.update(data)
+            self.done += len(data)
+            self.job.step(self.done, self.plan.file_bytes, "bytes", "")
+        self.saved = self.forgotten = self.done
+        self.losses = {name: Loss(*counts) for name, counts in state.get("losses", {}).items()}
+        return int(state["tensors"])
+
+
+def _made(tensor: Planned, checkpoint: Checkpoint) -> Laid:
+    """The tensor's real values, as views."""
+    if tensor.work is None:
+        assert isinstance(tensor.values, Laid)  # noqa: S101
+        return tensor.values
+    arrays = [source.array() for source in tensor.work.sources]
+    return tensor.work.rule.operation.forward(arrays, checkpoint.config)[tensor.number]
+
+
+def _threads() -> int:
+    return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+
+
+def _stopped(path: Path, error: OSError) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return UserError(
+            "disk_full_midway",
+            f"The disk became full while {path.name} was written.",
+            "Free some space, then resume the job: what is written is kept.",
+            name=path.name,
+        )
+    return UserError(
+        "cannot_write_model",
+        f"{path.name} cannot be written: {error}.",
+        "Check the permissions of the folder.",
+        name=path.name,
+        reason=str(error),
+    )
