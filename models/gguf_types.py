@@ -37,6 +37,8 @@ TENSOR_TYPES: dict[int, tuple[str, int, int]] = {
     35: ("TQ2_0", 256, 66),
     39: ("MXFP4", 32, 17),
     40: ("NVFP4", 64, 36),
+    41: ("Q1_0", 128, 18),
+    42: ("Q2_0", 64, 18),
 }
 
 # general.file_type -> its usual name
@@ -75,6 +77,8 @@ FILE_TYPES: dict[int, str] = {
     37: "TQ2_0",
     38: "MXFP4",
     39: "NVFP4",
+    40: "Q1_0",
+    41: "Q2_0",
 }
 
 # value type id -> struct code; 8 is a string, 9 an array
