@@ -14,7 +14,7 @@ import real_models
 
 from desktop.pipe import EnginePipe
 
-pytest_plugins = ["window_kit", "journey_kit", "server_kit", "clients_kit", "graphics_card"]
+pytest_plugins = ["window_kit", "journey_kit", "server_kit", "clients_kit", "graphics_card", "conversion_kit"]
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
 if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")):
