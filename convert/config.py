@@ -24,12 +24,31 @@ _SIZES = {
 class Config:
     """Values of config.json; those of the language model's own part come first."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, values: dict[str, Any], folder: Path | None = None) -> None:
+        """`folder`: where it lies, for what a family keeps in files beside it."""
         self.whole = values
+        self.folder = folder
         inner = next((found for part in _TEXT_PARTS if isinstance(found := _at(values, part), dict)), {})
         self.values: dict[str, Any] = {**values, **inner}
         named = values.get("architectures")
         self.architecture = str(named[0]) if isinstance(named, list) and named else ""
+
+    def having(self, **values: Any) -> Config:
+        """The same with values of its own for some keys."""
+        made = Config({**self.whole, **values}, self.folder)
+        made.values.update(values)
+        return made
+
+    def beside(self, name: str) -> dict[str, Any]:
+        """A JSON object in another file of the folder; {} where there is none that can be read."""
+        try:
+            path = (self.folder or Path()) / name
+            if self.folder is None or path.stat().st_size > LARGEST:
+                return {}
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def get(self, *names: str, default: Any = None) -> Any:
         """The first of these that is there and not null; a dot goes into a part."""
@@ -96,7 +115,7 @@ def read_config(folder: Path) -> Config:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError("it holds no object")
-        return Config(values)
+        return Config(values, folder)
     except FileNotFoundError:
         raise UserError(
             "no_config",
