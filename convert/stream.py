@@ -20,11 +20,21 @@ from convert.plan import Plan, Planned
 from engine.api.errors import UserError
 from engine.api.job import Job
 
-SLAB = 1 << 20  # values
 AHEAD = 3  # slabs on their way beside the one being written
-FORGET_EVERY = 64 << 20  # bytes written between two times that mapped pages are let go
-SAVE_EVERY = 256 << 20
 Encoder = Callable[[Array, Planned, Laid], tuple[bytes | memoryview, Loss]]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much at a time: values a slab, bytes written between two times that mapped pages are let go, and the work is
+    made safe."""
+
+    slab: int = 1 << 20
+    forget: int = 64 << 20
+    save: int = 256 << 20
+
+
+USUAL = Pace()
 
 
 @dataclass
@@ -41,7 +51,9 @@ def encode_slab(values: Array, tensor: Planned, made: Laid) -> tuple[bytes | mem
     return encode(values, tensor.dtype, tensor.type, made.change)
 
 
-def write(plan: Plan, checkpoint: Checkpoint, path: Path, job: Job, encoder: Encoder = encode_slab) -> Written:
+def write(
+    plan: Plan, checkpoint: Checkpoint, path: Path, job: Job, encoder: Encoder = encode_slab, pace: Pace = USUAL
+) -> Written:
     """Write the file at `path`, going on where an earlier try of the same plan stopped.
 
     Raises Cancelled between slabs, UserError disk_full_midway.
@@ -52,7 +64,7 @@ def write(plan: Plan, checkpoint: Checkpoint, path: Path, job: Job, encoder: Enc
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("r+b" if state and path.exists() else "w+b") as file, ThreadPoolExecutor(_threads()) as pool:
         try:
-            return _Writing(plan, checkpoint, file, job, pool, encoder).run(header, state)
+            return _Writing(plan, checkpoint, file, job, pool, encoder, pace).run(header, state)
         except OSError as error:
             raise _stopped(path, error) from error
 
@@ -61,9 +73,17 @@ class _Writing:
     """One run of `write`."""
 
     def __init__(
-        self, plan: Plan, checkpoint: Checkpoint, file: BinaryIO, job: Job, pool: ThreadPoolExecutor, encoder: Encoder
+        self,
+        plan: Plan,
+        checkpoint: Checkpoint,
+        file: BinaryIO,
+        job: Job,
+        pool: ThreadPoolExecutor,
+        encoder: Encoder,
+        pace: Pace,
     ) -> None:
         self.plan, self.checkpoint, self.file, self.job, self.pool = plan, checkpoint, file, job, pool
+        self.pace = pace
         self.encoder = encoder
         self.hash = hashlib.sha256()
         self.losses: dict[str, Loss] = {}
@@ -100,7 +120,7 @@ class _Writing:
         """The slabs in order, some of them made ahead by the other threads."""
         waiting: deque[Future[tuple[bytes | memoryview, Loss]]] = deque()
         for block in made.blocks:
-            for slab in slabs(block, SLAB):
+            for slab in slabs(block, self.pace.slab):
                 waiting.append(self.pool.submit(self.encoder, slab, tensor, made))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
@@ -113,13 +133,13 @@ class _Writing:
         self.done += len(data)
 
     def _let_go(self) -> None:
-        if self.done - self.forgotten >= FORGET_EVERY:
+        if self.done - self.forgotten >= self.pace.forget:
             self.forgotten = self.done
             self.checkpoint.forget()
 
     def _save(self, tensors: int) -> None:
         """Now and then what is written is made safe and noted."""
-        if self.done - self.saved < SAVE_EVERY:
+        if self.done - self.saved < self.pace.save:
             return
         self.saved = self.done
         self.file.flush()
