@@ -26,6 +26,7 @@ YARN = 2
 UNSPLIT = 0  # all on one card, and with the card -1 on none
 SMALL_STEP = 64  # tokens: little working memory
 Progress = Callable[[float], bool]
+Adjust = Callable[[Any], None]  # of llama_context_params
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,11 @@ class LoadSettings:
         )
 
 
-def load(path: Path, settings: LoadSettings, progress: Progress = lambda done: True) -> Model:
-    """Load a GGUF file. `progress` is called with 0..1; answering False cancels.
+def load(
+    path: Path, settings: LoadSettings, progress: Progress = lambda done: True, adjust: Adjust = lambda params: None
+) -> Model:
+    """Load a GGUF file. `progress` is called with 0..1; answering False cancels. `adjust` may change the context's
+    parameters last.
 
     Raises Cancelled, or UserError: vanished_model, damaged_model, unsupported_model, model_too_big.
     """
@@ -71,7 +75,7 @@ def load(path: Path, settings: LoadSettings, progress: Progress = lambda done: T
     layers = first_layers(settings.gpu_layers, path, settings.memory(), free_on_cards())
     while True:
         try:
-            return _with_room(_load(path, settings, layers, progress), path, settings)
+            return _with_room(_load(path, settings, layers, progress, adjust), path, settings)
         except UserError as error:
             if error.code != "model_too_big" or layers == 0:
                 raise
@@ -110,11 +114,11 @@ def _scratch(handle: Any, settings: LoadSettings) -> int:
     return scratch(int(library().llama_model_n_head(handle)), settings.memory())
 
 
-def _load(path: Path, settings: LoadSettings, layers: int, progress: Progress) -> Model:
+def _load(path: Path, settings: LoadSettings, layers: int, progress: Progress, adjust: Adjust) -> Model:
     lines.clear()
     handle = _weights(path, layers, progress)
     try:
-        context = _context(handle, path, settings)
+        context = _context(handle, path, settings, adjust=adjust)
     except UserError:
         library().llama_model_free(handle)
         raise
@@ -149,7 +153,13 @@ def _go_on(progress: Progress, done: float, cancelled: list[bool]) -> bool:
     return not cancelled
 
 
-def _context(handle: Any, path: Path, settings: LoadSettings, off_cards: bool = False) -> Any:
+def _context(
+    handle: Any,
+    path: Path,
+    settings: LoadSettings,
+    off_cards: bool = False,
+    adjust: Adjust = lambda params: None,
+) -> Any:
     """`off_cards`: with the cache in main memory, wherever the weights are."""
     c = library()
     params = c.llama_context_default_params()
@@ -162,6 +172,7 @@ def _context(handle: Any, path: Path, settings: LoadSettings, off_cards: bool = 
         params.offload_kqv = params.op_offload = False
         params.n_ubatch = min(params.n_ubatch, SMALL_STEP)
     _stretch(params, handle, settings)
+    adjust(params)
     context = c.llama_init_from_model(handle, params)
     if context:
         return context
