@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import family_checkpoints
 import llama_logits
 import numpy as np
 import pytest
 import reference_logits
-import tiny_checkpoints
 from conversion_kit import Conversions
 
 MOST = 2e-2
-CASES = tiny_checkpoints.names()
-KNOWN = [name for name in CASES if tiny_checkpoints.case(name).reference]
+CASES = family_checkpoints.names()
+KNOWN = [name for name in CASES if family_checkpoints.case(name).reference]
 
 
 @pytest.mark.parametrize("case", KNOWN)
 def test_the_logits_are_the_networks(conversions: Conversions, case: str) -> None:
     path, _ = conversions.ours(case, "f32")
     wanted = conversions.reference(case)
-    found = llama_logits.logits(path, reference_logits.tokens_for(tiny_checkpoints.case(case)))
+    found = llama_logits.logits(path, reference_logits.tokens_for(family_checkpoints.case(case)))
     rows = min(found.shape[1], wanted.shape[1])
     assert np.abs(found[:, :rows] - wanted[:, :rows]).max() < MOST
     assert (found.argmax(axis=1) == wanted.argmax(axis=1)).all()
@@ -26,4 +26,4 @@ def test_the_logits_are_the_networks(conversions: Conversions, case: str) -> Non
 
 
 def test_a_case_without_a_reference_says_why() -> None:
-    assert {name for name in CASES if not tiny_checkpoints.case(name).why_no_logits} == set(KNOWN)
+    assert {name for name in CASES if not family_checkpoints.case(name).why_no_logits} == set(KNOWN)

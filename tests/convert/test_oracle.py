@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import family_checkpoints
 import gguf_reading
 import llama_logits
 import pytest
-import tiny_checkpoints
 from conversion_kit import TYPES, Conversions
 
 from convert.config import Config
 from convert.families import all_families, family_of
 
-CASES = tiny_checkpoints.names()
-CONVERTED = [name for name in CASES if not tiny_checkpoints.case(name).upstream]
-BROKEN = [name for name in CASES if tiny_checkpoints.case(name).upstream]
+CASES = family_checkpoints.names()
+CONVERTED = [name for name in CASES if not family_checkpoints.case(name).upstream]
+BROKEN = [name for name in CASES if family_checkpoints.case(name).upstream]
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -26,7 +26,7 @@ def test_the_file_is_upstreams(conversions: Conversions, case: str, kind: str) -
     path, _ = conversions.ours(case, kind)
     ours, wanted = gguf_reading.read(path), gguf_reading.read(theirs)
     assert _different_tensors(ours, wanted) == {}
-    known = tiny_checkpoints.case(case).differences
+    known = family_checkpoints.case(case).differences
     different = _different_entries(ours, wanted)
     assert {key: values for key, values in different.items() if key not in known} == {}
     assert set(known) <= set(different), "a difference that is no longer one"
@@ -35,7 +35,7 @@ def test_the_file_is_upstreams(conversions: Conversions, case: str, kind: str) -
 @pytest.mark.parametrize("case", BROKEN)
 def test_upstream_still_fails_where_we_say_it_does(conversions: Conversions, case: str) -> None:
     _, error = conversions.upstream(case, "f32")
-    assert tiny_checkpoints.case(case).upstream in error
+    assert family_checkpoints.case(case).upstream in error
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -51,8 +51,8 @@ def test_llama_loads_the_file(conversions: Conversions, case: str, kind: str) ->
 def test_every_family_has_a_case() -> None:
     known = set()
     for name in CASES:
-        found = family_of(Config(tiny_checkpoints.case(name).config))
-        assert found, f"no family knows {name}: {tiny_checkpoints.case(name).config['architectures']}"
+        found = family_of(Config(family_checkpoints.case(name).config))
+        assert found, f"no family knows {name}: {family_checkpoints.case(name).config['architectures']}"
         known.add(found[0])
     assert known == set(all_families())
 
