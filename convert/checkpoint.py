@@ -119,6 +119,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             from convert.pickled import add_pickled
 
             add_pickled(checkpoint, folder / name)
+    checkpoint.config.names = frozenset(checkpoint.tensors)
     lost = sorted(set(index) - set(checkpoint.tensors))
     if lost:
         raise _missing(folder, sorted({index[name] for name in lost}), len(lost))

@@ -24,8 +24,9 @@ _SIZES = {
 class Config:
     """Values of config.json; those of the language model's own part come first."""
 
-    def __init__(self, values: dict[str, Any], folder: Path | None = None) -> None:
-        """`folder`: where it lies, for what a family keeps in files beside it."""
+    def __init__(self, values: dict[str, Any], folder: Path | None = None, names: frozenset[str] = frozenset()) -> None:
+        """`folder`: where it lies, for what a family keeps in files beside it; `names`: the checkpoint's tensors."""
+        self.names = names
         self.whole = values
         self.folder = folder
         inner = next((found for part in _TEXT_PARTS if isinstance(found := _at(values, part), dict)), {})
@@ -35,7 +36,7 @@ class Config:
 
     def having(self, **values: Any) -> Config:
         """The same with values of its own for some keys."""
-        made = Config({**self.whole, **values}, self.folder)
+        made = Config({**self.whole, **values}, self.folder, self.names)
         made.values.update(values)
         return made
 

@@ -71,7 +71,8 @@ class Family:
     (regular expressions over the whole name) of tensors that GGUF has no use for; `vocabulary`: kinds tried in order;
     `types`: (pattern over the GGUF name, type) of tensors that are never of the wished type; `accepts`: whether a
     config of these architectures is really this family's; `layers`: blocks written, the config's own as a rule;
-    `adjust`: a config completed before anything is read from it; `entries`: last word over the metadata.
+    `adjust`: a config completed before anything is read from it; `entries`: last word over the metadata; `place`: a
+    tensor's name as the rules know it ("" leaves it out), for names that depend on the config.
     """
 
     architectures: tuple[str, ...]
@@ -86,6 +87,7 @@ class Family:
     accepts: Callable[[Config], bool] = lambda config: True
     adjust: Callable[[Config], Config] = lambda config: config
     entries: Callable[[Config, Entries], Entries] = lambda config, entries: entries
+    place: Callable[[Config, str], str] = lambda config, name: name
     name: str = ""
     licence: str = field(default="")
 

@@ -91,12 +91,14 @@ def work_of(family: Family, checkpoint: Checkpoint) -> list[Work]:
     groups: dict[tuple[int, str, str], dict[tuple[int, int], Source]] = {}
     unknown = []
     for name, source in checkpoint.tensors.items():
-        found = None if family.drops(name) else family.places(name)
+        placed = family.place(checkpoint.config, name)
+        left_out = not placed or family.drops(placed)
+        found = None if left_out else family.places(placed)
         if found:
             rule, number, places = found
             key = (family.rules.index(rule), places.get("i", ""), places.get("end", ""))
             groups.setdefault(key, {})[number, int(places.get("e", 0))] = source
-        elif not family.drops(name):
+        elif not left_out:
             unknown.append(name)
     if unknown:
         raise _unknown(unknown)
