@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convert.family import rule
-from convert.operations import Permute
+from convert.operations import Permute, Split, Stack
 
 EMBEDDING = rule("embed_tokens.weight", "token_embd.weight")
 HEAD = (rule("norm.weight", "output_norm.weight"), rule("^lm_head.weight", "output.weight"))
@@ -27,4 +27,34 @@ FEED_FORWARD = (
     rule("layers.{i}.mlp.gate_proj.{end}", "blk.{i}.ffn_gate.{end}"),
     rule("layers.{i}.mlp.up_proj.{end}", "blk.{i}.ffn_up.{end}"),
     rule("layers.{i}.mlp.down_proj.{end}", "blk.{i}.ffn_down.{end}"),
+)
+HEAD_NORMS = (
+    rule("layers.{i}.self_attn.q_norm.weight", "blk.{i}.attn_q_norm.weight"),
+    rule("layers.{i}.self_attn.k_norm.weight", "blk.{i}.attn_k_norm.weight"),
+)
+ROUTER = rule("layers.{i}.mlp.gate.weight", "blk.{i}.ffn_gate_inp.weight")
+# One tensor an expert, as published; all experts in one, gate and up fused, as transformers 5 saves them.
+EXPERTS = (
+    rule("layers.{i}.mlp.experts.{e}.gate_proj.weight", "blk.{i}.ffn_gate_exps.weight", Stack()),
+    rule("layers.{i}.mlp.experts.{e}.up_proj.weight", "blk.{i}.ffn_up_exps.weight", Stack()),
+    rule("layers.{i}.mlp.experts.{e}.down_proj.weight", "blk.{i}.ffn_down_exps.weight", Stack()),
+)
+_HALVES = ("blk.{i}.ffn_gate_exps.weight", "blk.{i}.ffn_up_exps.weight")
+FUSED_EXPERTS = (
+    rule("layers.{i}.mlp.experts.gate_up_proj", _HALVES, Split(axis=1)),
+    rule("layers.{i}.mlp.experts.gate_up_proj.weight", _HALVES, Split(axis=1)),
+    rule("layers.{i}.mlp.experts.down_proj", "blk.{i}.ffn_down_exps.weight"),
+    rule("layers.{i}.mlp.experts.down_proj.weight", "blk.{i}.ffn_down_exps.weight"),
+)
+# Experts that every token goes through: DeepSeek's plural, Qwen's singular with a gate of its own.
+SHARED_EXPERTS = (
+    rule("layers.{i}.mlp.shared_experts.gate_proj.weight", "blk.{i}.ffn_gate_shexp.weight"),
+    rule("layers.{i}.mlp.shared_experts.up_proj.weight", "blk.{i}.ffn_up_shexp.weight"),
+    rule("layers.{i}.mlp.shared_experts.down_proj.weight", "blk.{i}.ffn_down_shexp.weight"),
+)
+GATED_EXPERT = (
+    rule("layers.{i}.mlp.shared_expert.gate_proj.weight", "blk.{i}.ffn_gate_shexp.weight"),
+    rule("layers.{i}.mlp.shared_expert.up_proj.weight", "blk.{i}.ffn_up_shexp.weight"),
+    rule("layers.{i}.mlp.shared_expert.down_proj.weight", "blk.{i}.ffn_down_shexp.weight"),
+    rule("layers.{i}.mlp.shared_expert_gate.weight", "blk.{i}.ffn_gate_inp_shexp.weight"),
 )
