@@ -76,7 +76,7 @@ def encode(values: Array, dtype: str, kind: str, change: Change | None) -> tuple
         return floats.reshape(-1).view(np.uint8).data, loss
     if kind == "BF16":
         return as_bfloat16(floats).reshape(-1).view(np.uint8).data, loss
-    from engine.llama.quantize import quantize_rows
+    from engine.llama.ggml_types import quantize_rows
 
     return quantize_rows(floats.reshape(-1, floats.shape[-1]), kind), loss
 

@@ -21,7 +21,7 @@ from engine.api.errors import UserError
 from engine.api.job import Job
 
 AHEAD = 3  # slabs on their way beside the one being written
-Encoder = Callable[[Array, Planned, Laid], tuple[bytes | memoryview, Loss]]
+Encoder = Callable[[Array, Planned, Laid, int], tuple[bytes | memoryview, Loss]]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Written:
     losses: dict[str, Loss] = field(default_factory=dict)
 
 
-def encode_slab(values: Array, tensor: Planned, made: Laid) -> tuple[bytes | memoryview, Loss]:
-    """The usual encoder: numpy's casts, ggml's quantization."""
+def encode_slab(values: Array, tensor: Planned, made: Laid, row: int) -> tuple[bytes | memoryview, Loss]:
+    """The usual encoder: numpy's casts, ggml's quantization. `row`: which of the tensor's rows the slab begins with."""
     return encode(values, tensor.dtype, tensor.type, made.change)
 
 
@@ -119,9 +119,11 @@ class _Writing:
     def _encoded(self, tensor: Planned, made: Laid) -> Iterator[tuple[bytes | memoryview, Loss]]:
         """The slabs in order, some of them made ahead by the other threads."""
         waiting: deque[Future[tuple[bytes | memoryview, Loss]]] = deque()
+        values, columns = 0, max(1, tensor.shape[-1] if tensor.shape else 1)
         for block in made.blocks:
             for slab in slabs(block, self.pace.slab):
-                waiting.append(self.pool.submit(self.encoder, slab, tensor, made))
+                waiting.append(self.pool.submit(self.encoder, slab, tensor, made, values // columns))
+                values += slab.size
                 if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
         while waiting:

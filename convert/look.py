@@ -1,0 +1,161 @@
+"""What a file, a folder or a name is, and what can be made of it: headers only, quick."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from convert.checkpoint import Checkpoint, open_checkpoint
+from convert.config import Config
+from convert.families import family_of
+from convert.keys import CONTEXT
+from convert.refusals import refusal_of
+from engine.api.errors import UserError
+
+HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+EMPTY: dict[str, Any] = {
+    "name": "",
+    "family": "",
+    "architecture": "",
+    "parameters": 0,
+    "bytes": 0,
+    "dtype": "",
+    "quantized": "",
+    "context": 0,
+    "license": "",
+    "files": 0,
+    "can": [],
+    "refused": None,
+    "notes": [],
+}
+
+
+def look(source: str) -> dict[str, Any]:
+    """{"kind": checkpoint | gguf | adapter | onnx | hub, name, family, architecture, parameters, bytes, dtype …}: EMPTY.
+
+    Raises UserError nothing_to_convert and those of what it opens.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return EMPTY | _folder(path)
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        return EMPTY | _gguf(path)
+    if path.is_file() and path.suffix in (".safetensors", ".bin", ".json", ".onnx"):
+        return look(str(path.parent))
+    if HUB_NAME.fullmatch(source) and not path.exists():
+        return EMPTY | {"kind": "hub", "name": source, "can": ["download"]}
+    raise nothing(source)
+
+
+def nothing(name: str) -> UserError:
+    """The error of something that nothing can be made of."""
+    return UserError(
+        "nothing_to_convert",
+        f"{name} is no model: neither a folder with config.json, nor a GGUF file, nor an adapter.",
+        "Choose a model's folder, a .gguf file, or a name such as Qwen/Qwen3-0.6B.",
+        name=name,
+    )
+
+
+def _folder(path: Path) -> dict[str, Any]:
+    if (path / "adapter_config.json").is_file():
+        return _adapter(path)
+    if (path / "config.json").is_file() and not any(path.glob("*.onnx")):
+        return _checkpoint(open_checkpoint(path))
+    if any(path.glob("*.onnx")) or any(path.glob("onnx/*.onnx")):
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        return {"kind": "onnx", "name": path.name, "bytes": size, "can": []}
+    models = sorted(file for file in path.glob("*.gguf") if not re.search(r"-0000[2-9]-of-", file.name))
+    if len(models) == 1:
+        return _gguf(models[0])
+    raise nothing(path.name)
+
+
+def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
+    config, found = checkpoint.config, family_of(checkpoint.config)
+    method = quantized(config)
+    said = refusal_of(config)
+    return {
+        "kind": "checkpoint",
+        "name": checkpoint.folder.name,
+        "family": found[0] if found else "",
+        "architecture": config.architecture,
+        "parameters": sum(t.elements for t in checkpoint.tensors.values() if t.dtype in ("F64", "F32", "F16", "BF16")),
+        "bytes": checkpoint.bytes,
+        "dtype": checkpoint.dtype(),
+        "quantized": method,
+        "context": config.get(*CONTEXT, default=0),
+        "license": licence_of(checkpoint.folder),
+        "files": len(checkpoint.maps),
+        "can": _makes(found is not None, said),
+        "refused": None if found else said or {"reason": "", "way": "onnx", "nearest": ""},
+    }
+
+
+def _makes(known: bool, said: dict[str, Any] | None) -> list[str]:
+    """What can be made of a checkpoint."""
+    if known:
+        return ["gguf", "onnx", "merge", "prune", "lowrank"]
+    return ["onnx"] if said is None or said.get("way") == "onnx" else []
+
+
+def quantized(config: Config) -> str:
+    """How a checkpoint's weights are packed: gptq, awq, bitsandbytes, fp8, compressed-tensors …; "" if they are not."""
+    said = config.whole.get("quantization_config")
+    return str(said.get("quant_method", "?")) if isinstance(said, dict) else ""
+
+
+def licence_of(folder: Path) -> str:
+    """The licence that the model's card names, "" if it does not."""
+    try:
+        card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:20_000]
+    except OSError:
+        return ""
+    front = card.split("---", 2)[1] if card.startswith("---") else ""
+    found = re.search(r"^license:\s*[\"']?([\w.\-]+)", front, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _gguf(path: Path) -> dict[str, Any]:
+    from models.gguf_header import read
+
+    header = read(path)
+    chats = header.kind in ("chat", "base")
+    return {
+        "kind": "adapter" if header.kind == "adapter" else "gguf",
+        "name": header.name,
+        "architecture": header.architecture,
+        "parameters": header.parameters,
+        "bytes": header.file_bytes,
+        "dtype": header.quantization,
+        "context": header.context,
+        "license": header.licence,
+        "files": len(header.files),
+        "can": ["quantize", "imatrix", "compare", "to_hf", "prune"] if chats else ["quantize"],
+    }
+
+
+def _adapter(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+        base = str(config.get("base_model_name_or_path") or "")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(
+            "bad_config",
+            f"adapter_config.json of {path.name} cannot be read: {error}.",
+            "Download it again.",
+            name=path.name,
+            reason=str(error),
+        ) from None
+    size = sum(file.stat().st_size for file in path.glob("adapter_model*"))
+    return {
+        "kind": "adapter",
+        "name": path.name,
+        "architecture": str(config.get("peft_type", "")),
+        "bytes": size,
+        "license": licence_of(path),
+        "base": base,
+        "can": ["adapter", "merge_adapter"],
+    }
