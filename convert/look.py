@@ -33,7 +33,7 @@ EMPTY: dict[str, Any] = {
 
 
 def look(source: str) -> dict[str, Any]:
-    """{"kind": checkpoint | gguf | adapter | onnx | hub, name, family, architecture, parameters, bytes, dtype …}: EMPTY.
+    """{"kind": checkpoint | gguf | adapter | onnx | hub, name, family, architecture, parameters, bytes …}: see EMPTY.
 
     Raises UserError nothing_to_convert and those of what it opens.
     """
