@@ -31,7 +31,7 @@ class Config:
         self.folder = folder
         inner = next((found for part in _TEXT_PARTS if isinstance(found := _at(values, part), dict)), {})
         self.values: dict[str, Any] = {**values, **inner}
-        named = values.get("architectures")
+        named = inner.get("architectures") or values.get("architectures")
         self.architecture = str(named[0]) if isinstance(named, list) and named else ""
 
     def having(self, **values: Any) -> Config:
@@ -40,16 +40,15 @@ class Config:
         made.values.update(values)
         return made
 
-    def beside(self, name: str) -> dict[str, Any]:
-        """A JSON object in another file of the folder; {} where there is none that can be read."""
+    def beside(self, name: str) -> Any:
+        """What another JSON file inside the folder holds; None where there is none that can be read."""
         try:
             path = (self.folder or Path()) / name
-            if self.folder is None or path.stat().st_size > LARGEST:
-                return {}
-            found = json.loads(path.read_text(encoding="utf-8"))
+            if self.folder is None or path.stat().st_size > LARGEST or ".." in path.parts or Path(name).is_absolute():
+                return None
+            return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            return None
 
     def get(self, *names: str, default: Any = None) -> Any:
         """The first of these that is there and not null; a dot goes into a part."""

@@ -67,6 +67,13 @@ COMMON = (
     Key("attention.key_length", ("head_dim",)),
     Key("attention.value_length", ("head_dim",)),
 )
+
+
+def common(*names: str) -> tuple[Key, ...]:
+    """Some of them."""
+    return tuple(key for key in COMMON if key.name in names)
+
+
 VOCABULARY_SIZE = Key("vocab_size", ("vocab_size",))
 ROPE_DIMENSION = Key("rope.dimension_count", value=lambda config: config.size("head_dim"))
 
@@ -74,6 +81,7 @@ ROPE_DIMENSION = Key("rope.dimension_count", value=lambda config: config.size("h
 def entries_of(arch: str, keys: tuple[Key, ...], config: Config) -> Entries:
     """The header's entries that config.json decides; the last key of a name wins. Raises UserError config_lacks."""
     found: Entries = {}
+    taken: set[str] = set()
     for key in keys:
         name = key.name if key.name.startswith(("general.", "tokenizer.")) else f"{arch}.{key.name}"
         value = key.of(config)
@@ -81,7 +89,9 @@ def entries_of(arch: str, keys: tuple[Key, ...], config: Config) -> Entries:
             found[name] = (_kind(key, value), _fitting(key, value))
         elif key.sources == () and key.value is None:
             found.pop(name, None)  # a family takes back what COMMON would write
-    return found | {f"{arch}.{name}": entry for name, entry in scaling(config).items() if f"{arch}.{name}" not in found}
+            taken.add(name)
+    stretched = {f"{arch}.{name}": entry for name, entry in scaling(config).items()}
+    return {name: entry for name, entry in stretched.items() if name not in taken} | found
 
 
 def scaling(config: Config) -> Entries:
@@ -112,8 +122,10 @@ def _yarn(rope: dict[str, Any]) -> Entries:
 
 
 def _kind(key: Key, value: Any) -> str:
-    """A list where a number is usual: one value a layer."""
-    return f"[{key.kind}]" if isinstance(value, list) and not key.kind.startswith("[") else key.kind
+    """A list where a number is usual: one value a layer; the `gguf` package writes such numbers with a sign."""
+    if isinstance(value, list) and not key.kind.startswith("["):
+        return "[i32]" if key.kind == "u32" else f"[{key.kind}]"
+    return key.kind
 
 
 def _fitting(key: Key, value: Any) -> Any:

@@ -1,0 +1,35 @@
+"""What an architecture's published code takes where config.json is silent. Nothing else fills a config in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from convert.config import Config
+
+_TURNED = ("rope_parameters.rope_theta", "rope_parameters.full_attention.rope_theta")
+
+
+def with_usual(**usual: Any) -> Callable[[Config], Config]:
+    """For Family.adjust: `usual` values for keys that are missing or null; a function is asked the config."""
+
+    def adjust(config: Config) -> Config:
+        missing = {key: value for key, value in usual.items() if config.get(*_spellings(key)) is None}
+        return config.having(**{key: value(config) if callable(value) else value for key, value in missing.items()})
+
+    return adjust
+
+
+def _spellings(key: str) -> tuple[str, ...]:
+    """Newer configs keep the base of the rotary positions elsewhere."""
+    return (key, *_TURNED) if key == "rope_theta" else (key,)
+
+
+def head_width(config: Config) -> int:
+    """Of one head, as a default of head_dim."""
+    return config.size("width") // config.size("heads")
+
+
+def heads(config: Config) -> int:
+    """As many keys as queries, as a default of num_key_value_heads."""
+    return config.size("heads")
