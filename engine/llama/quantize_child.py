@@ -28,15 +28,15 @@ def main() -> int:
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     threading.Thread(target=_end_with_starter, daemon=True).start()
     module = library()
-    speak = _speaker(module, output)
+    speak = speaker(module, output)
     module.llama_log_set(speak, None)
-    arguments = _Arguments(module, request)
+    arguments = Arguments(module, request)
     code = module.llama_model_quantize(os.fsencode(request["source"]), os.fsencode(request["out"]), arguments.params)
     _say(output, {"code": int(code)})
     return int(code)
 
 
-def _speaker(module: Any, output: IO[str]) -> Any:
+def speaker(module: Any, output: IO[str]) -> Any:
     """The log callback; the caller keeps it alive."""
 
     def hear(level: int, text: bytes, _: object) -> None:
@@ -56,7 +56,7 @@ def _end_with_starter() -> None:
     os._exit(9)
 
 
-class _Arguments:
+class Arguments:
     """llama_model_quantize_params, and what they point to, for as long as this lives."""
 
     def __init__(self, module: Any, request: dict[str, Any]) -> None:

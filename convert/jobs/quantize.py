@@ -1,0 +1,264 @@
+"""The job `quantize`: a GGUF model in smaller numbers, by a recipe or under a number of bytes.
+
+Everything grows in the job's folder; what llama.cpp wrote is checked against the preview and then renamed, once.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convert.mix import odd_tensor
+from convert.quantize_plan import Plan, Source, plan, read_source, with_types
+from convert.recipe import Recipe, recipe
+from engine.api.errors import UserError
+from engine.api.job import Job
+from engine.llama.ggml_types import needs_importance
+from engine.llama.quantize import Request, dry_run, quantize, verify, written
+from models.hardware import free_disk
+from models.registry import disk_full
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Importance = Mapping[str, NDArray[np.float32]]
+
+SPARE = 32 << 20  # bytes of disk that stay free
+LOW_BITS = 6.0  # below this a source has lost something that shows when it is quantized again
+READ = 4 << 20
+
+
+def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Params: source, out, type (a recipe), imatrix ("", "auto" or a path), overrides [[pattern, type], …],
+    budget_bytes (0 = by type), dry_run, keep_split, threads (0 = all).
+
+    Result: {path, files, bytes, sha256, bits, type, tensors: [{name, shape, from, to, bytes, fallback}], fallbacks,
+    warnings, report}. Raises Cancelled and UserError unknown_recipe, bad_override, needs_importance,
+    wrong_importance, budget_too_small, same_file, disk_full, and those of quantizing and of reading the source.
+    """
+    source, out = read_source(Path(params["source"])), Path(params["out"])
+    _check_place(source, out)
+    asked = recipe(params.get("type") or "Q4_K_M", params.get("overrides") or ())
+    importance, entries = _importance(params, source, job)
+    chosen = _chosen(params, source, asked, importance, job)
+    split = bool(params.get("keep_split")) and len(source.files) > 1
+    planned = plan(source, chosen, imatrix=bool(importance), keep_split=split)
+    _check_importance(planned, importance)
+    request = _request(params, job, planned, importance, entries)
+    planned = _confirmed(planned, request, job)
+    if params.get("dry_run"):
+        return _result(planned, [], out, "")
+    _check_room(planned, job.folder, out)
+    quantize(request, lambda done, _, __, name: job.step(done, planned.file_bytes, "bytes", name))
+    files = written(request)
+    verify(files, planned.types)
+    return _deliver(planned, files, out, job)
+
+
+def _check_place(source: Source, out: Path) -> None:
+    """The result must not take the place of what it is made from."""
+    same = any(out.exists() and file.samefile(out) for file in source.files)
+    if same or out.absolute() in [file.absolute() for file in source.files]:
+        raise UserError(
+            "same_file",
+            f"{out.name} is the model itself; it would be lost.",
+            "Choose another name for the result.",
+            name=out.name,
+        )
+
+
+def _importance(params: dict[str, Any], source: Source, job: Job) -> tuple[Importance, dict[str, str | int]]:
+    """Importances by tensor, those of the model only, and what the result's header says of them."""
+    from convert.imatrix import read, weights
+
+    named = str(params.get("imatrix") or "")
+    if not named or recipe(str(params.get("type") or "Q4_K_M")).plain:
+        return {}, {}
+    file = _computed(params, source, job) if named == "auto" else Path(named)
+    found = read(file)
+    every = weights(found)
+    usable = {name: every[name] for name, shape in source.shapes.items() if name in every}
+    wrong = [name for name, values in usable.items() if values.size != _columns(source, name)]
+    if wrong or not usable:
+        name = next(iter(wrong or every))
+        raise UserError(
+            "wrong_importance",
+            f"{file.name} was made with another model: it does not fit {name}.",
+            "Choose the importance matrix of this model, or have one computed.",
+            name=file.name,
+            tensor=name,
+        )
+    said: dict[str, str | int] = {"quantize.imatrix.file": file.name, "quantize.imatrix.entries_count": len(usable)}
+    said |= {"quantize.imatrix.chunks_count": found.chunks}
+    return usable, said | ({"quantize.imatrix.dataset": found.datasets[0]} if found.datasets else {})
+
+
+def _columns(source: Source, name: str) -> int:
+    shape = source.shapes[name]
+    return shape[0] * (shape[2] if len(shape) > 2 else 1)
+
+
+def _computed(params: dict[str, Any], source: Source, job: Job) -> Path:
+    """An importance matrix of the built-in text, made within this job; the one of an earlier try is used again."""
+    from convert.jobs import imatrix
+
+    file = job.folder / "imatrix.gguf"
+    if not file.exists():
+        asked = {"model": str(source.path), "out": str(file), "text": "builtin", "threads": params.get("threads") or 0}
+        imatrix.run(asked, Job(job.folder / "imatrix", asked, lambda event: _pass_on(event, job), job.cancelled))
+    return file
+
+
+def _pass_on(event: dict[str, Any], job: Job) -> None:
+    if event["event"] == "step":
+        job.step(event["done"], event["total"], event["unit"], event["text"])
+    else:
+        job.note(event["text"], event["level"])
+
+
+def _chosen(params: dict[str, Any], source: Source, asked: Recipe, importance: Importance, job: Job) -> Recipe:
+    """The recipe asked for, or the best one under the budget."""
+    budget = int(params.get("budget_bytes") or 0)
+    if not budget:
+        return asked
+    from convert.target import forced, measure, search
+
+    errors = measure(
+        source,
+        importance,
+        job.folder / "measured.jsonl",
+        lambda done, total, name: job.step(done, total, "tensors", name),
+        also=[item.type for item in asked.overrides],
+        threads=int(params.get("threads") or 0),
+    )
+    return search(source, budget, forced(errors, asked))
+
+
+def _check_importance(planned: Plan, importance: Importance) -> None:
+    for name in planned.wanting:
+        if name not in importance:
+            raise needs_importance(planned.types[name], name)
+
+
+def _request(
+    params: dict[str, Any], job: Job, planned: Plan, importance: Importance, entries: dict[str, str | int]
+) -> Request:
+    split = bool(params.get("keep_split")) and len(planned.source.files) > 1
+    return Request(
+        source=planned.source.files[0],
+        out=job.folder / ("model" if split else "model.gguf"),
+        folder=job.folder,
+        file_type=planned.recipe.file_type,
+        overrides=tuple((item.pattern, item.type) for item in planned.recipe.overrides),
+        importance=importance,
+        entries=entries,
+        allow_requantize=True,
+        keep_split=split,
+        threads=int(params.get("threads") or _cores()),
+    )
+
+
+def _confirmed(planned: Plan, request: Request, job: Job) -> Plan:
+    """The preview as llama.cpp itself sees it; should the two ever differ, its word counts."""
+    said = {name: after for name, (_, after) in dry_run(request).items()}
+    if set(said) != set(planned.types):
+        raise odd_tensor(min(set(said) ^ set(planned.types)), "is read by llama.cpp in another way")
+    if said == planned.types:
+        return planned
+    job.note("llama.cpp mixes this model in another way than the preview said", "warning")
+    return with_types(planned, said)
+
+
+def _check_room(planned: Plan, *folders: Path) -> None:
+    need = planned.file_bytes + SPARE
+    for folder in folders:
+        free = free_disk(folder)
+        if need > free:
+            raise disk_full(need, free)
+
+
+def _deliver(planned: Plan, files: list[Path], out: Path, job: Job) -> dict[str, Any]:
+    """Hash what was written, make it safe on the disk, give it its name."""
+    total, done, digests = sum(file.stat().st_size for file in files), 0, []
+    for file in files:
+        digest = hashlib.sha256()
+        with file.open("rb+") as stream:
+            while data := stream.read(READ):
+                digest.update(data)
+                done += len(data)
+                job.step(done, total, "bytes", "checking")
+            os.fsync(stream.fileno())
+        digests.append(digest.hexdigest())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    names = [out] if len(files) == 1 else [_part(out, number, len(files)) for number in range(1, len(files) + 1)]
+    for file, name in reversed(list(zip(files, names, strict=True))):  # of parts the first one last
+        _move(file, name)
+    return _result(planned, names, names[0], digests[0])
+
+
+def _part(out: Path, number: int, count: int) -> Path:
+    return out.with_name(f"{out.stem}-{number:05d}-of-{count:05d}.gguf")
+
+
+def _move(file: Path, name: Path) -> None:
+    """Rename; over to another disk it is copied beside its place first."""
+    try:
+        file.replace(name)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        beside = name.with_name(f".{name.name}.{os.getpid()}")
+        shutil.copyfile(file, beside)
+        beside.replace(name)
+        file.unlink()
+
+
+def _result(planned: Plan, files: list[Path], out: Path, sha256: str) -> dict[str, Any]:
+    shown = planned.to_json()
+    size = sum(file.stat().st_size for file in files) or planned.file_bytes
+    return {
+        **{name: shown[name] for name in ("type", "bits", "tensors", "fallbacks", "fallback_tensors")},
+        "path": str(out),
+        "files": [str(file) for file in files],
+        "bytes": size,
+        "sha256": sha256,
+        "warnings": warnings(planned),
+        "report": "",
+    }
+
+
+def warnings(planned: Plan) -> list[str]:
+    """What a person should know of this plan beforehand, in English."""
+    source, found = planned.source, []
+    if planned.requantized and source.bits < LOW_BITS:
+        found.append(
+            f"The source is quantized already ({source.quantized}, {source.bits:.2f} bits): doing it again loses more "
+            "than going from the original in 16 bits."
+        )
+    elif planned.requantized:
+        found.append(f"The source is quantized already ({source.quantized}); the loss of that stays.")
+    if source.quantized and planned.bits >= source.bits:
+        found.append("The result is no smaller than the source, and no better.")
+    if planned.fallbacks:
+        found.append(_fallback_words(planned))
+    return found
+
+
+def _fallback_words(planned: Plan) -> str:
+    into = ", ".join(dict.fromkeys(given for _, given in planned.fallbacks))
+    return (
+        f"{planned.recipe.id} is {planned.bits:.2f} bits here: {planned.fallbacks.total()} of {len(planned.lines)} "
+        f"tensors become {into} instead, because their rows do not fill its blocks."
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
