@@ -5,11 +5,26 @@ from __future__ import annotations
 from convert.family import rule
 from convert.operations import Permute, Split, Stack
 
+# Where the language model lies in a model of several senses, and what of such a model is not its language model.
+TEXT_PREFIXES = ("model.", "", "language_model.model.", "model.language_model.", "model.text_model.")
+OTHER_SENSES = (
+    r"(model\.)?(vision_tower|vision_model|vision_embed_tokens|visual|audio_tower|audio_model|sound_encoder)\..*",
+    r"(model\.)?(multi_modal_projector|mm_projector|connector|embed_vision|embed_audio|image_newline)(\..*)?",
+)
 EMBEDDING = rule("embed_tokens.weight", "token_embd.weight")
-HEAD = (rule("norm.weight", "output_norm.weight"), rule("^lm_head.weight", "output.weight"))
+HEAD = (
+    rule("norm.weight", "output_norm.weight"),
+    rule("^lm_head.weight", "output.weight"),
+    rule("^language_model.lm_head.weight", "output.weight"),
+)
 NORMS = (
     rule("layers.{i}.input_layernorm.weight", "blk.{i}.attn_norm.weight"),
     rule("layers.{i}.post_attention_layernorm.weight", "blk.{i}.ffn_norm.weight"),
+)
+HEAD_BIASED = (rule("norm.{end}", "output_norm.{end}"), rule("^lm_head.weight", "output.weight"))
+NORMS_BIASED = (
+    rule("layers.{i}.input_layernorm.{end}", "blk.{i}.attn_norm.{end}"),
+    rule("layers.{i}.post_attention_layernorm.{end}", "blk.{i}.ffn_norm.{end}"),
 )
 PERMUTED = (
     rule("layers.{i}.self_attn.q_proj.{end}", "blk.{i}.attn_q.{end}", Permute("heads")),
@@ -19,10 +34,8 @@ STRAIGHT = (
     rule("layers.{i}.self_attn.q_proj.{end}", "blk.{i}.attn_q.{end}"),
     rule("layers.{i}.self_attn.k_proj.{end}", "blk.{i}.attn_k.{end}"),
 )
-VALUES = (
-    rule("layers.{i}.self_attn.v_proj.{end}", "blk.{i}.attn_v.{end}"),
-    rule("layers.{i}.self_attn.o_proj.{end}", "blk.{i}.attn_output.{end}"),
-)
+OUTPUT = rule("layers.{i}.self_attn.o_proj.{end}", "blk.{i}.attn_output.{end}")
+VALUES = (rule("layers.{i}.self_attn.v_proj.{end}", "blk.{i}.attn_v.{end}"), OUTPUT)
 FEED_FORWARD = (
     rule("layers.{i}.mlp.gate_proj.{end}", "blk.{i}.ffn_gate.{end}"),
     rule("layers.{i}.mlp.up_proj.{end}", "blk.{i}.ffn_up.{end}"),
