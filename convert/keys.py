@@ -36,6 +36,17 @@ def gating(config: Config) -> int | None:
     return _GATING.get(str(named))
 
 
+def partial_rotary(config: Config, usual: float) -> int:
+    """How much of a head turns: its width times the share that config.json or the published code gives."""
+    return int(float(config.rope_full.get("partial_rotary_factor", usual)) * config.size("head_dim"))
+
+
+def unusual_base(config: Config) -> float | None:
+    """The rotary base where it is not 10000, which llama.cpp takes without being told."""
+    base = config.rope_full.get("rope_theta")
+    return None if base in (None, 10000) else float(base)
+
+
 def _sections(config: Config) -> list[int] | None:
     sections = config.rope.get("mrope_section")
     return [*sections, 0, 0, 0, 0][:4] if isinstance(sections, list) else None
