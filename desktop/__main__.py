@@ -51,7 +51,7 @@ def start(words: list[str]) -> int:
         return open_window()
     commands = {name: load_part("desktop.commands", name) for name in part_names("desktop.commands")}
     arguments = build_parser(commands).parse_args(words)
-    return int(commands[arguments.command].run(arguments))
+    return int(commands[arguments.command.replace("-", "_")].run(arguments))
 
 
 def build_parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
@@ -60,7 +60,7 @@ def build_parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action=ShowVersion, nargs=0, help=tr("commands.version"))
     adder = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, part in commands.items():
-        part.add_arguments(adder.add_parser(name, help=tr(part.HELP), description=tr(part.HELP)))
+        part.add_arguments(adder.add_parser(name.replace("_", "-"), help=tr(part.HELP), description=tr(part.HELP)))
     return parser
 
 

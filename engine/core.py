@@ -13,6 +13,7 @@ from engine.api.messages import JobRow
 from engine.api.settings import Settings, load_settings, save_settings
 from engine.attachments import forget_unused
 from engine.chats import Chats
+from engine.converting import publish
 from engine.documents.library import Library
 from engine.documents.searching import Searching
 from engine.prefix_store import PrefixStore
@@ -92,6 +93,7 @@ class Core:
     def _job_ended(self, row: JobRow) -> None:
         if row["state"] == "done" and row["kind"] == "download":
             self.broadcast("models")
+        publish(self, row)
 
     def close(self) -> None:
         """Stop jobs (they can be resumed), free the model, close the database."""

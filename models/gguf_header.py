@@ -99,7 +99,7 @@ def _header(files: tuple[Path, ...], raws: list[Raw]) -> Header:
         parameters=sum(raw.elements for raw in raws),
         quantization=_quantization(raws),
         context=_number(values, f"{architecture}.context_length"),
-        shape=_shape(values, architecture),
+        shape=shape_of(values, architecture),
         template=template,
         licence=_text(values, "general.license"),
         languages=_languages(values),
@@ -125,7 +125,8 @@ def _quantization(raws: list[Raw]) -> str:
     return max(total, key=lambda name: total[name])
 
 
-def _shape(values: dict[str, Any], architecture: str) -> Shape:
+def shape_of(values: dict[str, Any], architecture: str) -> Shape:
+    """The dimensions that a header's values tell."""
     prefix = f"{architecture}."
     layers = min(_number(values, prefix + "block_count"), 10_000)
     embedding = _number(values, prefix + "embedding_length")
