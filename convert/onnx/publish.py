@@ -1,0 +1,202 @@
+"""Puts an export together as a folder that others can use, and gives it its name with one rename.
+
+Layout: what describes the model at the top, the graphs in `onnx/`, as on hubs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convert.onnx import int4
+from convert.onnx.int8 import TRAIL
+from engine.api.errors import UserError
+from engine.api.folders import write_json
+
+if TYPE_CHECKING:
+    from convert.onnx.export import Order
+    from engine.api.job import Job
+
+GRAPHS, READY, REPORT, CARD = "onnx", "ready", "report.json", "README.md"
+ASIDE = ".rejected"
+# What goes with a model: never code, never weights.
+BESIDE = (
+    "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "merges.txt",
+    "chat_template.jinja", "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json",
+    "1_Pooling/config.json", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE",
+)  # fmt: skip
+CODE = ("auto_map", "custom_pipelines")  # names of Python files of a checkpoint, for programs that would run them
+
+
+def publish(order: Order, config: dict[str, Any], traced: Path, found: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Give the folder its name. Raises UserError export_disagrees, with the export kept aside."""
+    ready = traced.with_name(READY)
+    shutil.rmtree(ready, ignore_errors=True)
+    _graphs(traced, ready, found)
+    _damaged_aside(ready, order.out, found, job)
+    _described(order.source, traced, ready, config)
+    report = _report(order, ready, found)
+    write_json(ready / REPORT, report)
+    (ready / CARD).write_text(card(report), encoding="utf-8")
+    if not found["agreement"]["holds"]:
+        raise _disagrees(order.out, _aside(ready, order.out), found["agreement"])
+    job.step(1, 1, "steps", "publish")
+    _rename(ready, order.out)
+    return _result(order.out, report, _registered(order.out, config))
+
+
+def _graphs(traced: Path, ready: Path, found: dict[str, Any]) -> None:
+    """The graphs that the report names; what else the exporter left (unmerged decoders) is not wanted."""
+    place = ready / GRAPHS
+    place.mkdir(parents=True)
+    for name in found["graphs"]:
+        for file in (*traced.glob(f"{name}.onnx*"), *traced.glob(f"{name}{TRAIL}.onnx*")):
+            file.replace(place / file.name)
+    if (traced / int4.FOLDER).is_dir():
+        (traced / int4.FOLDER).replace(ready / int4.FOLDER)
+
+
+def _described(source: Path, traced: Path, ready: Path, config: dict[str, Any]) -> None:
+    """Config and tokenizer as the source has them; a tokenizer.json that was made stands in for one it lacks."""
+    plain = {name: value for name, value in config.items() if name not in CODE}
+    write_json(ready / "config.json", plain)
+    for name in BESIDE:
+        found = next((place / name for place in (source, traced) if (place / name).is_file()), None)
+        if found:
+            (ready / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(found, ready / name)
+
+
+def _report(order: Order, ready: Path, found: dict[str, Any]) -> dict[str, Any]:
+    weights = [*order.source.glob("*.safetensors"), *order.source.glob("pytorch_model*.bin")]
+    return {
+        "kind": "onnx",
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "source": {
+            "name": order.source.name,
+            "license": licence(order.source),
+            "files": {file.name: _sha256(file) for file in sorted([*weights, order.source / "config.json"])},
+        },
+        "settings": {"int8": order.int8, "int4": order.int4},
+        "files": {
+            str(file.relative_to(ready).as_posix()): {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+            for file in sorted(ready.rglob("*"))
+            if file.is_file()
+        },
+        **{name: value for name, value in found.items() if name != "graphs"},
+    }
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def licence(source: Path) -> str:
+    """What the front matter of the source's card says, "" if it does not."""
+    try:
+        lines = (source / CARD).read_text(encoding="utf-8", errors="replace")[:20_000].splitlines()
+    except OSError:
+        return ""
+    if not lines or lines[0].strip() != "---":
+        return ""
+    said = next((line for line in lines[1:] if line.startswith(("license:", "---"))), "")
+    return said.removeprefix("license:").strip(" \"'") if said.startswith("license:") else ""
+
+
+def card(report: dict[str, Any]) -> str:
+    """The model card: what it was made of, how, and how close it came."""
+    source, agreement = report["source"], report["agreement"]
+    front = ["---", *([f"license: {source['license']}"] if source["license"] else []), "library_name: onnx", "---", ""]
+    lines = [
+        f"# {source['name']} as ONNX",
+        "",
+        f"Exported for the task {report['task']} on {report['made'][:10]} and compared with its source over "
+        f"{agreement['texts']} English and Chinese texts.",
+        "",
+        "| | " + " | ".join(_figures(agreement)) + " | |",
+        "|---|" + "---|" * (len(_figures(agreement)) + 1),
+        *_row("32 bits", agreement, "agrees" if agreement["holds"] else "disagrees"),
+        *(_row("8 bits", report["int8"], report["int8"]["verdict"]) if "int8" in report else []),
+        "",
+        f"Source files (sha256): {', '.join(f'{name} {value[:16]}' for name, value in source['files'].items())}.",
+        f"Made with {', '.join(f'{name} {version}' for name, version in report['versions'].items())}.",
+        "",
+    ]
+    return "\n".join(front + lines)
+
+
+def _figures(said: dict[str, Any]) -> list[str]:
+    return [name for name, value in said.items() if isinstance(value, float)]
+
+
+def _row(name: str, said: dict[str, Any], word: str) -> list[str]:
+    return [f"| {name} | " + " | ".join(f"{said[figure]:.4g}" for figure in _figures(said)) + f" | {word} |"]
+
+
+def _damaged_aside(ready: Path, out: Path, found: dict[str, Any], job: Job) -> None:
+    """8 bits that lost too much are not what programs should find first."""
+    if found.get("int8", {}).get("verdict") != "damaged":
+        return
+    place = out.with_name(out.name + ASIDE)
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for file in (ready / GRAPHS).glob(f"*{TRAIL}.onnx*"):
+        file.replace(place / file.name)
+    job.note(f"8 bits lose too much of this model; that file lies in {place.name}.", "warning")
+
+
+def _aside(ready: Path, out: Path) -> Path:
+    place = out.with_name(out.name + ASIDE)
+    shutil.rmtree(place, ignore_errors=True)
+    return ready.replace(place)
+
+
+def _rename(ready: Path, out: Path) -> None:
+    for file in ready.rglob("*"):
+        if file.is_file():
+            with file.open("rb+") as opened:
+                os.fsync(opened.fileno())
+    if out.is_dir():
+        out.rmdir()  # empty, or it would have been refused
+    ready.replace(out)
+
+
+def _registered(out: Path, config: dict[str, Any]) -> str:
+    """The id in the list of models, "" for a network that this application does not run from ONNX."""
+    from models import encoder, registry
+
+    return registry.add_file(out)[0].id if encoder.is_encoder(out) and (out / encoder.TOKENIZER).is_file() else ""
+
+
+def _result(out: Path, report: dict[str, Any], model: str) -> dict[str, Any]:
+    files = [str(file.relative_to(out).as_posix()) for file in sorted(out.rglob("*")) if file.is_file()]
+    return {
+        "folder": str(out),
+        "files": files,
+        "bytes": sum((out / name).stat().st_size for name in files),
+        "agreement": report["agreement"],
+        "int8": report.get("int8"),
+        "int4": report.get("int4"),
+        "model": model,
+        "peak_bytes": report["peak_bytes"],
+        "report": str(out / REPORT),
+    }
+
+
+def _disagrees(out: Path, aside: Path, said: dict[str, Any]) -> UserError:
+    figures = json.dumps({name: said[name] for name in said["limits"]})
+    return UserError(
+        "export_disagrees",
+        f"The exported {out.name} does not say the same as its source: {figures}.",
+        f"It was kept aside in {aside}; do not use it.",
+        name=out.name,
+        figures=figures,
+        path=str(aside),
+    )
