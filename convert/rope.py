@@ -11,6 +11,7 @@ from convert.config import Config
 from convert.family import Extra
 
 _STRETCH = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+_ONE, _CIRCLE = np.float32(1.0), np.float32(2 * math.pi)
 
 
 def rope_factors(config: Config) -> NDArray[np.float32] | None:
@@ -19,20 +20,22 @@ def rope_factors(config: Config) -> NDArray[np.float32] | None:
     if str(rope.get("rope_type", "")).lower() != "llama3":
         return None
     width = config.size("head_dim")
-    base = np.float32(rope.get("rope_theta", 10000.0))
-    frequencies = np.float32(1.0) / base ** (np.arange(0, width, 2, dtype=np.float32) / np.float32(width))
-    return np.array([_factor(float(2 * math.pi / each), rope) for each in frequencies], np.float32)
+    base = float(rope.get("rope_theta", 10000.0))
+    powers = (np.arange(0, width, 2, dtype=np.float32) / np.float32(width)).astype(np.float64)
+    return np.array([_factor(_ONE / np.float32(base**power), rope) for power in powers], np.float32)
 
 
-def _factor(wavelength: float, rope: dict[str, float]) -> float:
-    factor, low, high = (float(rope.get(name, usual)) for name, usual in _STRETCH.items())
-    original = float(rope.get("original_max_position_embeddings", 8192))
+def _factor(frequency: np.float32, rope: dict[str, float]) -> np.float32:
+    """In single precision and by way of reciprocals, as torch computes it: so are the files that others publish."""
+    factor, low, high = (np.float32(rope.get(name, usual)) for name, usual in _STRETCH.items())
+    original = np.float32(rope.get("original_max_position_embeddings", 8192))
+    wavelength = _ONE / frequency * _CIRCLE
     if wavelength < original / high:
-        return 1.0
+        return _ONE
     if wavelength > original / low:
         return factor
-    smooth = (original / wavelength - low) / (high - low)
-    return 1 / ((1 - smooth) / factor + smooth)
+    smooth = (_ONE / wavelength * original - low) / (high - low)
+    return _ONE / ((_ONE - smooth) / factor + smooth)
 
 
 ROPE_FREQUENCIES = Extra("rope_freqs.weight", rope_factors)
