@@ -188,6 +188,27 @@ def _stretch(params: Any, handle: Any, settings: LoadSettings) -> None:
     if params.n_ctx > trained:
         params.rope_scaling_type, params.yarn_orig_ctx = YARN, trained
         params.rope_freq_scale = trained / params.n_ctx
+    _frequencies(params, handle)
+
+
+def _frequencies(params: Any, handle: Any) -> None:
+    """Which frequencies YaRN stretches: a file says so, llama.cpp reads it for two architectures only, not Kimi K2's."""
+    arch = _said(handle, "general.architecture")
+    for name in ("yarn_beta_fast", "yarn_beta_slow"):
+        value = _said(handle, f"{arch}.rope.scaling.{name}")
+        try:
+            setattr(params, name, float(value) if value else getattr(params, name))
+        except ValueError:
+            continue
+
+
+def _said(handle: Any, key: str) -> str:
+    """A value of the file's header as text, "" where it is missing."""
+    import ctypes
+
+    buffer = ctypes.create_string_buffer(64)
+    size = library().llama_model_meta_val_str(handle, key.encode(), buffer, len(buffer))
+    return buffer.value.decode(errors="replace") if size > 0 else ""
 
 
 def _threads(settings: LoadSettings) -> int:
