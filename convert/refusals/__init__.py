@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,26 @@ from convert.config import Config
 from engine.api.errors import UserError
 
 FOLDER = Path(__file__).parent
+THERE = "there"
+
+
+@cache
+def entries() -> dict[str, dict[str, Any]]:
+    """Every file's entry by its id, the file's name.
+
+    An entry holds `architectures` (as config.json names them), `when` (keys of config.json that must have these values,
+    or be "there", where architectures alone are not enough), `names` (what the folder may be called in lower case, for
+    checkpoints of times before architectures), `reason_en` and `reason_zh` (a sentence each), `way` ("onnx" where the
+    exporter knows it, else "") and `nearest` (a model that runs, by its name).
+    """
+    return {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.toml"))}
 
 
 def refusal_of(config: Config) -> dict[str, Any] | None:
-    """The entry {id, architectures, reason, way: "onnx" | "", nearest} that knows this checkpoint.
-
-    `when` holds keys of config.json that must have these values (null: be there), where architectures alone are not
-    enough.
-    """
-    for path in sorted(FOLDER.glob("*.toml")):
-        entry = tomllib.loads(path.read_text(encoding="utf-8"))
-        if config.architecture in entry["architectures"] and _matches(entry.get("when", {}), config):
-            return {"id": path.stem, **entry}
+    """The entry that knows this checkpoint, with its `id`, and its English `reason` again under that name."""
+    for identity, entry in entries().items():
+        if _named(entry, config) and _matches(entry.get("when", {}), config):
+            return {"id": identity, "reason": entry["reason_en"], **entry}
     return None
 
 
@@ -36,11 +45,18 @@ def refuse(config: Config) -> UserError:
             "Try ONNX, or look for a GGUF file of this model.",
             name=name,
         )
-    code = "refused_for_onnx" if entry["way"] == "onnx" else "refused_family"
-    hint = "Export it to ONNX instead." if entry["way"] == "onnx" else f"The nearest that runs is {entry['nearest']}."
-    return UserError(code, entry["reason"], hint, name=entry["id"], reason=entry["reason"], nearest=entry["nearest"])
+    values = {key: str(entry[key]) for key in ("reason", "reason_en", "reason_zh", "nearest")}
+    if entry["way"] == "onnx":
+        return UserError("refused_for_onnx", entry["reason"], "Export it to ONNX instead.", name=name, **values)
+    hint = f"The nearest model that runs is {entry['nearest']}."
+    return UserError("refused_family", entry["reason"], hint, name=name, **values)
+
+
+def _named(entry: dict[str, Any], config: Config) -> bool:
+    folder = config.folder.name.lower() if config.folder else ""
+    return config.architecture in entry["architectures"] or any(name in folder for name in entry.get("names", ()))
 
 
 def _matches(when: dict[str, Any], config: Config) -> bool:
     found = ((config.get(key), value) for key, value in when.items())
-    return all(have is not None if value == "there" else have == value for have, value in found)
+    return all(have is not None if value == THERE else have == value for have, value in found)

@@ -17,7 +17,7 @@ LANGUAGES = ROOT / "desktop" / "languages"
 def codes() -> set[str]:
     """The first argument of every `UserError(...)` in the rooms."""
     found = set()
-    for room in ("desktop", "engine", "models"):
+    for room in ("convert", "desktop", "engine", "models"):
         for path in (ROOT / room).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UserError":
