@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import FLOATS, Checkpoint, open_checkpoint
+from convert.dequantize import unpacked
 from convert.families import family_of
 from convert.family import Entries, Family
 from convert.keys import entries_of
@@ -35,14 +36,13 @@ def prepare(source: Path, wished: str, imatrix: bool = False) -> Ready:
 
     Raises UserError for whatever is wrong with it.
     """
-    checkpoint = open_checkpoint(source)
+    checkpoint, notes = unpacked(open_checkpoint(source))
     found = family_of(checkpoint.config)
     if found is None:
         raise refuse(checkpoint.config)
     identity, family = found
     checkpoint.config = family.adjust(checkpoint.config)
     chosen = recipe(wished)
-    notes: list[str] = []
     vocabulary = read_vocabulary(source, checkpoint.config, family.vocabulary)
     tensors = tensors_of(family, checkpoint, _base(chosen, checkpoint))
     entries = _entries(identity, family, checkpoint, vocabulary, tensors, chosen.file_type, notes)
