@@ -308,6 +308,20 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class FirstRows:
+    """No more than the first rows: a vocabulary's embedding without what nothing is written with. The way back is short."""
+
+    count: str | int
+    rows: bool = field(default=True, init=False)
+
+    def forward(self, arrays: Sequence[Array], sizes: Sizes) -> list[Laid]:
+        return [laid(array[: sizes.size(self.count)]) for array in arrays]
+
+    def inverse(self, arrays: Sequence[Array], sizes: Sizes) -> list[Laid]:
+        return [laid(array) for array in arrays]
+
+
+@dataclass(frozen=True)
 class Squeeze:
     """An axis of length one left out (convolutions over one channel)."""
 
