@@ -80,14 +80,18 @@ def figures(chunks: list[Scores]) -> dict[str, float | int]:
     """
     tokens = np.concatenate(chunks).astype(np.float64)
     groups = chunks if len(chunks) > 1 else [tokens[place : place + 1] for place in range(len(tokens))]
+    return {"tokens": len(tokens), "chunks": len(chunks)} | means(groups) | _tail(groups, tokens)
+
+
+def means(groups: list[Scores] | list[NDArray[np.float64]]) -> dict[str, float]:
+    """The figures that are means, with intervals for which each group is one observation."""
     sums = np.array([[len(group), *group.sum(0, dtype=np.float64)] for group in groups])
-    found: dict[str, float | int] = {"tokens": len(tokens), "chunks": len(chunks)}
-    found |= _interval("kl_mean", sums[:, 1 + KL], sums[:, 0], least=0.0)
-    found |= _tail(groups, tokens)
-    found |= _interval("top1", sums[:, 1 + SAME], sums[:, 0], least=0.0, most=1.0)
-    found |= _interval("ppl_a", sums[:, 1 + NLL_A], sums[:, 0], exponent=True)
-    found |= _interval("ppl_b", sums[:, 1 + NLL_B], sums[:, 0], exponent=True)
-    return found | _interval("ppl_ratio", sums[:, 1 + NLL_B] - sums[:, 1 + NLL_A], sums[:, 0], exponent=True)
+    counts, totals = sums[:, 0], sums[:, 1:]
+    found = _interval("kl_mean", totals[:, KL], counts, least=0.0)
+    found |= _interval("top1", totals[:, SAME], counts, least=0.0, most=1.0)
+    found |= _interval("ppl_a", totals[:, NLL_A], counts, exponent=True)
+    found |= _interval("ppl_b", totals[:, NLL_B], counts, exponent=True)
+    return found | _interval("ppl_ratio", totals[:, NLL_B] - totals[:, NLL_A], counts, exponent=True)
 
 
 def _interval(
@@ -115,7 +119,8 @@ def student(freedom: int) -> float:
         return math.inf
     if freedom < 3:
         return (12.706, 4.303)[freedom - 1]
-    return Z + (Z**3 + Z) / (4 * freedom) + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * freedom**2)
+    terms = (Z, (Z**3 + Z) / 4, (5 * Z**5 + 16 * Z**3 + 3 * Z) / 96, (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / 384)
+    return float(sum(term / freedom**power for power, term in enumerate(terms)))
 
 
 def _tail(groups: list[Scores] | list[NDArray[np.float64]], tokens: NDArray[np.float64]) -> dict[str, float]:

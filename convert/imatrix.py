@@ -195,9 +195,7 @@ def _read_gguf(path: Path) -> Imatrix:
     raw = read_raw(path)
     if raw.values.get("general.type") != "imatrix":
         _bad(path, "it holds something else")
-    from gguf import GGUFReader
-
-    arrays = {tensor.name: np.array(tensor.data) for tensor in GGUFReader(path).tensors}
+    arrays = _arrays(path)
     found = Imatrix({}, {}, _datasets(raw.values), _count(raw.values, "count"), _count(raw.values, "size"))
     for name in sorted(name.removesuffix(SUMS) for name in arrays if name.endswith(SUMS)):
         sums, counts = arrays[name + SUMS], arrays.get(name + COUNTS)
@@ -210,6 +208,16 @@ def _read_gguf(path: Path) -> Imatrix:
     if not found.sums:
         _bad(path, "it has no entries")
     return found
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The tensors' data. That they lie inside the file is known; gguf's reader trusts it in other ways."""
+    from gguf import GGUFReader
+
+    try:
+        return {tensor.name: np.array(tensor.data) for tensor in GGUFReader(path).tensors}
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
+        _bad(path, f"its header cannot be read ({error})"[:200])
 
 
 def _datasets(values: dict[str, Any]) -> tuple[str, ...]:
