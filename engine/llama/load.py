@@ -192,7 +192,7 @@ def _stretch(params: Any, handle: Any, settings: LoadSettings) -> None:
 
 
 def _frequencies(params: Any, handle: Any) -> None:
-    """Which frequencies YaRN stretches: a file says so, llama.cpp reads it for two architectures only, not Kimi K2's."""
+    """Which frequencies YaRN stretches: a file says so, llama.cpp reads it for two architectures, not Kimi K2's."""
     arch = _said(handle, "general.architecture")
     for name in ("yarn_beta_fast", "yarn_beta_slow"):
         value = _said(handle, f"{arch}.rope.scaling.{name}")
