@@ -33,11 +33,13 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor as the header tells of it: dimensions in elements, the quickest first; the name of its type."""
+    """One tensor as the header tells of it: dimensions in elements, the quickest first; the name of its type; the byte
+    of the file that its data begin with."""
 
     name: str
     shape: tuple[int, ...]
     type: str
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,17 @@ class Raw:
     inventory: tuple[Tensor, ...]
 
 
-def read_raw(path: Path) -> Raw:
-    """Read one file's header. Raises UserError: vanished_model, empty_file, not_gguf, old_model, damaged_model …"""
+def read_raw(path: Path, whole: bool = False) -> Raw:
+    """Read one file's header; `whole`: long lists (the vocabulary) are kept too.
+
+    Raises UserError: vanished_model, empty_file, not_gguf, old_model, damaged_model …
+    """
     try:
         size = path.stat().st_size
         if not path.is_file():
             raise UserError("not_gguf", f"{path.name} is not a file.", _CHOOSE, name=path.name)
         with path.open("rb") as file:
-            return _read_open(path, file.fileno(), size)
+            return _read_open(path, file.fileno(), size, whole)
     except FileNotFoundError:
         raise UserError(
             "vanished_model",
@@ -86,11 +91,11 @@ def read_raw(path: Path) -> Raw:
 _CHOOSE = "Choose a model file in GGUF format."
 
 
-def _read_open(path: Path, descriptor: int, size: int) -> Raw:
+def _read_open(path: Path, descriptor: int, size: int, whole: bool) -> Raw:
     if size == 0:
         raise UserError("empty_file", f"{path.name} is empty.", "Download or copy it again.", name=path.name)
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
-        walk = _Walk(data, len(data), path)
+        walk = _Walk(data, len(data), path, whole)
         try:
             return walk.raw()
         except (struct.error, OverflowError, IndexError):
@@ -101,8 +106,8 @@ def _read_open(path: Path, descriptor: int, size: int) -> Raw:
 class _Walk:
     """A position in the header. Every step checks that it stays inside the file."""
 
-    def __init__(self, data: mmap.mmap, size: int, path: Path) -> None:
-        self.data, self.size, self.path, self.at = data, size, path, 0
+    def __init__(self, data: mmap.mmap, size: int, path: Path, whole: bool) -> None:
+        self.data, self.size, self.path, self.at, self.whole = data, size, path, 0, whole
 
     def damaged(self, reason: str) -> NoReturn:
         raise damaged(self.path, reason)
@@ -186,7 +191,7 @@ class _Walk:
         if kind in SCALARS:
             return self._numbers(SCALARS[kind], count)
         if kind == STRING and count > _KEEP_STRINGS:
-            return self._skip_strings(count)
+            return self._keep_strings(count) if self.whole else self._skip_strings(count)
         if kind not in (STRING, ARRAY):
             self.damaged(f"it holds a list of the unknown type {kind}")
         if count > _KEEP_STRINGS:
@@ -196,7 +201,7 @@ class _Walk:
     def _numbers(self, code: str, count: int) -> Any:
         start = self.at
         self._skip(count * struct.calcsize("<" + code))
-        if count > _KEEP_ITEMS:
+        if count > _KEEP_ITEMS and not self.whole:
             return Skipped(count)
         return list(struct.unpack_from(f"<{count}{code}", self.data, start))
 
@@ -210,22 +215,28 @@ class _Walk:
         self._skip(at - self.at)
         return Skipped(count)
 
+    def _keep_strings(self, count: int) -> list[str]:
+        if count > MAX_STRINGS or count > self.size // 8:
+            self.damaged(f"it claims a list of {count} texts")
+        return [self._string(MAX_KEPT) for _ in range(count)]
+
     def _tensors(self, count: int, values: dict[str, Any], kinds: dict[str, int]) -> Raw:
         types: dict[str, int] = {}
-        inventory: list[Tensor] = []
+        inventory: list[tuple[str, tuple[int, ...], str, int]] = []
         elements, furthest = 0, 0
         for _ in range(count):
             title, shape, kind, offset = self._tensor()
             number = math.prod(shape)
             name, block, block_bytes = self._type(kind)
-            inventory.append(Tensor(title, shape, name))
+            inventory.append((title, shape, name, offset))
             if number % block:
                 self.damaged("a tensor does not fill its blocks")
             length = number // block * block_bytes
             types[name] = types.get(name, 0) + length
             elements, furthest = elements + number, max(furthest, offset + length)
-        self._check_data(furthest, sum(types.values()), values)
-        return Raw(values, count, elements, sum(types.values()), types, kinds, tuple(inventory))
+        begin = self._check_data(furthest, sum(types.values()), values)
+        tensors = tuple(Tensor(title, shape, kind, begin + offset) for title, shape, kind, offset in inventory)
+        return Raw(values, count, elements, sum(types.values()), types, kinds, tensors)
 
     def _tensor(self) -> tuple[str, tuple[int, ...], int, int]:
         """Name, dimensions, type and offset of the next tensor."""
@@ -243,7 +254,8 @@ class _Walk:
             raise _newer(self.path.name, f"the number format {kind}")
         return TENSOR_TYPES[kind]
 
-    def _check_data(self, furthest: int, total: int, values: dict[str, Any]) -> None:
+    def _check_data(self, furthest: int, total: int, values: dict[str, Any]) -> int:
+        """Where the tensors' data begin."""
         alignment = values.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment < 1 or alignment > 1 << 20 or alignment & (alignment - 1):
             self.damaged("its alignment is impossible")
@@ -251,6 +263,7 @@ class _Walk:
         if max(furthest, total) > self.size - start and total:
             missing = max(furthest, total) - (self.size - start)
             self.damaged(f"{missing} bytes are missing at its end")
+        return start
 
 
 _ANOTHER = "Look for another file of the same model."
