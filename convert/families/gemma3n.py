@@ -1,6 +1,7 @@
 """Gemma 3n: the language model, with its embeddings of every layer and its four streams (AltUp).
 
 Pictures' and sounds' tokens have no row in the layers' embeddings: theirs are zero.
+transformers 4.57 saves one name of the language model alone garbled, and reads it again: so it is known here, too.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ FAMILY = Family(
         rule("embed_tokens.weight", "token_embd.weight", Padded("vocab_size")),
         rule("embed_tokens_per_layer.weight", "per_layer_token_embd.weight", Padded("vocab_size")),
         rule("per_layer_model_projection.weight", "per_layer_model_proj.weight"),
+        rule("per_layer_model.language_model_projection.weight", "per_layer_model_proj.weight"),
         rule("per_layer_projection_norm.weight", "per_layer_proj_norm.weight"),
         rule("altup_projections.{e}.weight", "altup_proj.weight", Stack()),
         rule("altup_unembed_projections.{e}.weight", "altup_unembd_proj.weight", Stack()),
