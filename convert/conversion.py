@@ -44,6 +44,8 @@ def prepare(source: Path, wished: str, imatrix: bool = False) -> Ready:
     checkpoint.config = family.adjust(checkpoint.config)
     chosen = recipe(wished)
     vocabulary = read_vocabulary(source, checkpoint.config, family.vocabulary)
+    if vocabulary.size:
+        checkpoint.config = checkpoint.config.having(tokens=vocabulary.size)
     tensors = tensors_of(family, checkpoint, _base(chosen, checkpoint))
     entries = _entries(identity, family, checkpoint, vocabulary, tensors, chosen.file_type, notes)
     if chosen.type not in FILE_TYPES or chosen.base:

@@ -33,3 +33,8 @@ def head_width(config: Config) -> int:
 def heads(config: Config) -> int:
     """As many keys as queries, as a default of num_key_value_heads."""
     return config.size("heads")
+
+
+def rows(config: Config) -> int:
+    """Of the embedding, as a default of how many tokens there are (which the vocabulary, once read, says)."""
+    return config.size("rows")

@@ -6,7 +6,7 @@ Norms are stored as their distance from one. Gemma 1's token that ends a turn is
 from __future__ import annotations
 
 from convert.config import Config
-from convert.defaults import with_usual
+from convert.defaults import rows, with_usual
 from convert.family import Entries, Family, rule
 from convert.keys import COMMON, Key, common
 from convert.operations import Add, FirstRows
@@ -100,7 +100,7 @@ FAMILIES = (
         architectures=("Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"),
         arch="gemma3",
         rules=(
-            rule("embed_tokens.weight", "token_embd.weight", FirstRows("rows")),
+            rule("embed_tokens.weight", "token_embd.weight", FirstRows("tokens")),
             *_FOUR_NORMS,
             *_HEAD_NORMS,
             *_BLOCK,
@@ -113,6 +113,7 @@ FAMILIES = (
         drop=OTHER_SENSES,
         adjust=with_usual(
             vocab_size=262208,
+            tokens=rows,
             hidden_size=2304,
             intermediate_size=9216,
             num_hidden_layers=26,
