@@ -12,7 +12,6 @@ import hashlib
 import itertools
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,10 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convert.mix import choices
-from convert.quantize_plan import Source, tensor_bytes
+from convert.quantize_plan import Source, preview, tensor_bytes
 from convert.recipe import Override, Recipe, recipe
 from engine.api.errors import UserError
-from engine.llama.ggml_types import NEEDS_IMPORTANCE, PLAIN, dequantize_rows, fits, quantize_rows, row_bytes
+from engine.llama.ggml_types import NEEDS_IMPORTANCE, dequantize_rows, fits, quantize_rows, row_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +38,7 @@ CANDIDATES = (
     *("IQ4_NL", "Q5_0", "Q5_1", "Q8_0", "F16"),
 )
 ROWS = 64  # of each tensor, evenly spread
-_NAMES = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "IQ2_S": "IQ2_M"}
+_LABELS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K")
 Errors = dict[str, dict[str, float]]  # tensor -> type -> part of the output lost
 Step = Callable[[int, int, str], None]
 
@@ -70,7 +69,7 @@ def search(source: Source, budget: int, errors: Errors) -> Recipe:
             least=f"{least / 1e9:.2f}",
             budget=f"{budget / 1e9:.2f}",
         )
-    return _as_recipe(_filled(options, budget - fixed - kept), errors)
+    return _as_recipe(source, _filled(options, budget - fixed - kept))
 
 
 def forced(errors: Errors, chosen: Recipe) -> Errors:
@@ -241,13 +240,12 @@ def _filled(options: dict[str, list[Option]], room: int) -> dict[str, Option]:
     return chosen
 
 
-def _as_recipe(chosen: dict[str, Option], errors: Errors) -> Recipe:
-    """A recipe that names each tensor; it is called after the type that most bytes are in."""
-    sizes: Counter[str] = Counter()
-    for option in chosen.values():
-        sizes[option.type] += 0 if option.type in PLAIN else option.bytes
-    most = next((type for type, size in sizes.most_common() if size), "Q8_0")
-    base = recipe(_NAMES.get(most, most))
+def _as_recipe(source: Source, chosen: dict[str, Option]) -> Recipe:
+    """A recipe that names each tensor. Files of it are labelled as the usual mix that has as many bits on this model."""
+    size = sum(option.bytes for option in chosen.values())
+    labels = preview(source, _LABELS)
+    sizes = {label.recipe.id: sum(line.bytes for line in label.lines if line.name in chosen) for label in labels}
+    base = recipe(min(sizes, key=lambda name: abs(sizes[name] - size)))
     exact = tuple(Override(f"^{_escaped(name)}$", option.type) for name, option in chosen.items())
     wants = "required" if any(option.type in NEEDS_IMPORTANCE for option in chosen.values()) else "better"
     return replace(base, base=base.id, overrides=exact, imatrix=wants, quality={})
