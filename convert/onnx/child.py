@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 WAIT_S = 0.2  # between two looks whether the job was cancelled
-TAIL = 4000  # bytes of a log that are read for its last words
+TAIL = 20_000  # bytes of a log that are read for its last words
 
 
 class Child:

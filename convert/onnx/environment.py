@@ -42,6 +42,7 @@ _UNREACHABLE = (
     "SSLError",
     "Network is unreachable",
     "Connection refused",
+    "(from versions: none)",  # an index that is reached and has nothing at all is as good as none
 )
 _FULL = ("No space left on device", "[Errno 28]")
 
@@ -148,11 +149,10 @@ def _fill(work: Path, job: Job) -> None:
         raise _no_python(_last_line(log))
     command = [own, "-m", "pip", "install", "--no-input", "--no-compile", "--progress-bar", "off", "--only-binary",
                ":all:", "--disable-pip-version-check", "-r", str(REQUIREMENTS)]  # fmt: skip
-    if _run(command, log, job):
-        elsewhere = "distribution found for torch" in tail(log)
-        if not elsewhere or _run([*command, "--extra-index-url", TORCH_WHEELS], log, job):
-            raise _failed(log)
-    if _run([own, "-c", CHECK], log, job):
+    failed = _run(command, log, job)
+    if failed and _only_torch_lacks(tail(log)):
+        failed = _run([*command, "--extra-index-url", TORCH_WHEELS], log, job)
+    if failed or _run([own, "-c", CHECK], log, job):
         raise _failed(log)
     write_json(work / STAMP, {"requirements": REQUIREMENTS.read_text(encoding="utf-8"), "python": sys.version})
 
@@ -191,6 +191,11 @@ def _last_line(log: Path) -> str:
     lines = [line for line in tail(log).splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line or "Error" in line]
     return (errors or lines or [""])[-1].strip()[:300]
+
+
+def _only_torch_lacks(words: str) -> bool:
+    """Whether the index was reached, and has no torch for processors."""
+    return "distribution found for torch" in words and not any(word in words for word in _UNREACHABLE)
 
 
 def _failed(log: Path) -> UserError:

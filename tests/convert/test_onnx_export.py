@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
-from export_environment import CHECKPOINTS, in_environment, offline, tiny_checkpoints, use_it
+from export_environment import CHECKPOINTS, export_python, offline, tiny_checkpoints, use_it
 
 from convert.jobs import onnx as onnx_job
-from convert.onnx import environment
+from convert.onnx import publish
 from convert.onnx.export import Exporter, Order, look
 from convert.onnx.running import Graph, continued
 from engine.api.errors import UserError
 from engine.api.job import Cancelled, Job
+from engine.documents.rerank import open_reranker
 
 VECTORS, SCORES, WRITERS, ANSWERING = (
     ("bert", "xlm-r", "albert"),
@@ -38,25 +43,72 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_checkpoints(tmp_path_factory.mktemp("checkpoints"))
 
 
+@dataclass
+class Shared:
+    """What one exporter's process made of all checkpoints, one after the other; the last one ended it."""
+
+    home: Path
+    found: dict[str, dict[str, Any]]
+    refused: dict[str, UserError]
+
+    def graph(self, name: str, file: str = "model") -> Graph:
+        """One of its files, run by the application's own onnxruntime."""
+        return Graph(self.home / name / f"{file}.onnx", 1)
+
+
 @pytest.fixture(scope="session")
-def traced(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, Any]]]:
-    """All families exported by one process: folder and what was found."""
+def shared(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     home = tmp_path_factory.mktemp("exporter")
     use_it(home)
-    before, os.environ["DESKSIDE_HOME"] = os.environ.get("DESKSIDE_HOME", ""), str(home)
-    python = environment.python()
-    assert python is not None
-    job, found = Job(home / "job.partial", {}), {}
-    try:
-        with Exporter(python, home / "exporter.log") as exporter:
+    hostile = {name: make(checkpoints) for name, make in (("odd", odd), ("poor", poor), ("hostile", hostile_one))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESKSIDE_HOME", str(home))
+        with Exporter(export_python(), home / "exporter.log") as exporter:
+            shared = Shared(home, {}, {})
             for name in ALL:
-                out = home / name
-                out.mkdir()
-                order = Order(checkpoints / name, out, int8=name in SMALL, threads=1)
-                found[name] = out, exporter.export(order, look(order.source), out, job)
-    finally:
-        os.environ["DESKSIDE_HOME"] = before
-    return found
+                shared.found[name] = send(exporter, checkpoints / name, home / name, name in SMALL)
+            for name, source in hostile.items():
+                with pytest.raises(UserError) as error:
+                    send(exporter, source, home / name, False)
+                shared.refused[name] = error.value
+    yield shared
+
+
+def send(exporter: Exporter, source: Path, out: Path, int8: bool) -> dict[str, Any]:
+    out.mkdir()
+    order = Order(source, out, int8, threads=1)
+    return exporter.export(order, look(source), out, Job(out.with_suffix(".partial"), {}))
+
+
+def odd(checkpoints: Path) -> Path:
+    """A network that transformers knows and the exporter does not."""
+    source = _copy(checkpoints / "gpt2", checkpoints / "odd")
+    return _change(source, model_type="funnel", architectures=["FunnelModel"])
+
+
+def poor(checkpoints: Path) -> Path:
+    """Fewer layers in the file than in the config."""
+    return _change(_copy(checkpoints / "gpt2", checkpoints / "poor"), n_layer=3)
+
+
+def hostile_one(checkpoints: Path) -> Path:
+    """A config that names Python files, and a pickle that calls; each would leave the file `ran`."""
+    source = _copy(checkpoints / "bert", checkpoints / "hostile")
+    code = f"import pathlib; pathlib.Path({str(checkpoints / 'ran')!r}).touch()\nclass A: pass\n"
+    (source / "modeling_own.py").write_text(code, encoding="utf-8")
+    (source / "model.safetensors").unlink()
+    (source / "pytorch_model.bin").write_bytes(pickle.dumps({"a": Call(checkpoints / "ran")}))
+    return _change(source, auto_map=dict.fromkeys(("AutoConfig", "AutoModel", "AutoTokenizer"), "modeling_own.A"))
+
+
+class Call:
+    """Unpickled, it touches a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.path,)
 
 
 @pytest.fixture
@@ -72,39 +124,39 @@ def run(source: Path, out: Path, job: Job | None = None, **more: Any) -> dict[st
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_says_the_same_as_its_source(name: str, traced: dict[str, tuple[Path, dict[str, Any]]]) -> None:
-    said = traced[name][1]["agreement"]
+def test_says_the_same_as_its_source(name: str, shared: Shared) -> None:
+    said = shared.found[name]["agreement"]
     assert said["holds"], said
     assert said["kind"] == ("vectors" if name in VECTORS else "scores" if name in SCORES else "text")
     assert said["max_difference"] < 1e-4
-    assert not traced[name][1]["seeded"]
+    assert not shared.found[name]["seeded"]
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_writes_on_as_its_source_does(name: str, traced: dict[str, tuple[Path, dict[str, Any]]]) -> None:
-    assert traced[name][1]["agreement"]["same_writing"] == 1
+def test_writes_on_as_its_source_does(name: str, shared: Shared) -> None:
+    assert shared.found[name]["agreement"]["same_writing"] == 1
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_loss_of_8_bits_is_told(name: str, traced: dict[str, tuple[Path, dict[str, Any]]]) -> None:
-    folder, found = traced[name]
+def test_the_loss_of_8_bits_is_told(name: str, shared: Shared) -> None:
+    found = shared.found[name]
     said = found["int8"]
     assert said["verdict"] in ("good", "usable", "damaged")
     assert said["max_difference"] > found["agreement"]["max_difference"]
     for graph in found["graphs"]:
-        assert b"DynamicQuantizeLinear" in (folder / f"{graph}_quantized.onnx").read_bytes()
+        assert b"DynamicQuantizeLinear" in (shared.home / name / f"{graph}_quantized.onnx").read_bytes()
 
 
-def test_the_applications_own_onnxruntime_runs_it(traced: dict[str, tuple[Path, dict[str, Any]]]) -> None:
+def test_the_applications_own_onnxruntime_runs_it(shared: Shared) -> None:
     """Another version than the exporter's, and no torch beside it."""
-    wrote = continued(Graph(traced["codegen"][0] / "model.onnx", 1), [5, 6, 7], 4)
+    wrote = continued(shared.graph("codegen"), [5, 6, 7], 4)
     assert len(wrote) == 4
     assert "torch" not in sys.modules
 
 
-def test_another_text_gives_other_vectors(traced: dict[str, tuple[Path, dict[str, Any]]]) -> None:
+def test_another_text_gives_other_vectors(shared: Shared) -> None:
     """Agreement would be cheap if every text got the same answer."""
-    graph = Graph(traced["albert"][0] / "model.onnx", 1)
+    graph = shared.graph("albert")
     ones = np.ones((1, 5), np.int64)
     both = [
         graph.run({"input_ids": ids, "attention_mask": ones, "token_type_ids": ones * 0})["last_hidden_state"]
@@ -113,70 +165,36 @@ def test_another_text_gives_other_vectors(traced: dict[str, tuple[Path, dict[str
     assert np.abs(both[0] - both[1]).max() > 0.1
 
 
-def test_a_whole_job(ready: Path, checkpoints: Path, tmp_path: Path) -> None:
-    out = tmp_path / "tiny-opt"
-    said = run(checkpoints / "opt", out, int8=True)
-    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert said["folder"] == str(out)
-    assert said["model"] == ""  # a network that writes is not run from ONNX here
-    assert said["agreement"]["holds"]
-    assert report["source"]["license"] == "mit"
-    assert set(report["files"]) | {"report.json", "README.md"} == set(said["files"])
-    assert "license: mit" in (out / "README.md").read_text(encoding="utf-8")
-    assert {p.name for p in tmp_path.iterdir()} <= {"tiny-opt", "tiny-opt.rejected"}
-    with pytest.raises(UserError) as error:
-        run(checkpoints / "opt", out)
-    assert error.value.code == "export_exists"
+def test_nothing_of_the_checkpoint_is_executed(shared: Shared, checkpoints: Path) -> None:
+    """The pickle's call would run where the file is read as one; the error is of the reader that takes weights only."""
+    assert shared.refused["hostile"].code == "export_source_unreadable"
+    assert "eights" in shared.refused["hostile"].text
+    assert not (checkpoints / "ran").exists()
+    pickle.loads((checkpoints / "hostile" / "pytorch_model.bin").read_bytes())
+    assert (checkpoints / "ran").exists()  # it would have worked
 
 
-def test_nothing_of_the_checkpoint_is_executed(ready: Path, tmp_path: Path) -> None:
-    """A pickle that calls, and a config that names Python files: neither runs, and the pickle's words are told."""
-    marker, source = tmp_path / "ran", tmp_path / "hostile"
-    source.mkdir()
-    in_environment(
-        """
-import json, pathlib, pickle, sys
-class Call:
-    def __reduce__(self):
-        return pathlib.Path.touch, (pathlib.Path(sys.argv[2]),)
-pickle.dump({"a": Call()}, open(sys.argv[1] + "/pytorch_model.bin", "wb"))
-print("1")
-""",
-        str(source),
-        str(marker),
-    )
-    code = f"import pathlib; pathlib.Path({str(marker)!r}).touch()\nclass A: pass\n"
-    (source / "modeling_own.py").write_text(code, encoding="utf-8")
-    config = {
-        "model_type": "bert",
-        "architectures": ["BertModel"],
-        "auto_map": dict.fromkeys(("AutoConfig", "AutoModel", "AutoTokenizer"), "modeling_own.A"),
-        "hidden_size": 16,
-        "num_attention_heads": 2,
-        "num_hidden_layers": 1,
-        "vocab_size": 30,
-    }
-    (source / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(UserError) as error:
-        run(source, tmp_path / "out")
-    assert error.value.code == "export_source_unreadable"
-    assert not marker.exists()
-    assert not (tmp_path / "out").exists()
+def test_what_cannot_be_traced_is_said(shared: Shared) -> None:
+    """An unknown network, and weights that are not there."""
+    assert shared.refused["odd"].code == "export_unsupported"
+    assert "funnel" in shared.refused["odd"].text
+    assert shared.refused["poor"].code == "export_missing_weights"
+    assert "h.2" in str(shared.refused["poor"].values["names"])
 
 
-def test_what_cannot_be_traced_is_said(ready: Path, checkpoints: Path, tmp_path: Path) -> None:
-    """In one exporter: an unknown network, and weights that are not there."""
-    odd, poor = (_copy(checkpoints / "gpt2", tmp_path / name) for name in ("odd", "poor"))
-    _change(odd / "config.json", model_type="funnel", architectures=["FunnelModel"])
-    _change(poor / "config.json", n_layer=3)
-    python = environment.python()
-    assert python
-    with Exporter(python, tmp_path / "log") as exporter:
-        for source, code in ((odd, "export_unsupported"), (poor, "export_missing_weights")):
-            with pytest.raises(UserError) as error:
-                exporter.export(Order(source, tmp_path / "out"), look(source), tmp_path, Job(tmp_path / "j", {}))
-            assert error.value.code == code
-    assert "h.2" in str(error.value.values["names"])
+def test_a_reranker_ranks_as_its_checkpoint_does(shared: Shared, checkpoints: Path, home: Path, tmp_path: Path) -> None:
+    """Published, listed, and opened by what searches documents."""
+    source, traced = checkpoints / "reranker", shared.home / "reranker"
+    order = Order(source, tmp_path / "tiny-rerank")
+    found = shared.found["reranker"] | {"task": "text-classification", "peak_bytes": 0}
+    said = publish.publish(order, look(source).config, traced, found, Job(tmp_path / "job.partial", {}))
+    truth = json.loads((source / "expected.json").read_text(encoding="utf-8"))
+    reranker = open_reranker(said["model"], threads=1)
+    assert reranker is not None
+    scores = reranker.scores(truth["question"], truth["passages"])
+    reranker.close()
+    assert np.abs(np.array(scores) - truth["scores"]).max() < 1e-4
+    assert max(scores) - min(scores) > 1e-3
 
 
 def test_what_is_no_checkpoint_is_said_without_the_exporter(tmp_path: Path) -> None:
@@ -214,13 +232,13 @@ def test_cancelled_in_the_middle(ready: Path, checkpoints: Path, tmp_path: Path)
     assert not [one for one in psutil.Process().children(recursive=True) if "inside.py" in " ".join(one.cmdline())]
 
 
-def test_killed_in_the_middle(ready: Path, checkpoints: Path, tmp_path: Path) -> None:
+def test_a_job_killed_in_the_middle_and_done_again(ready: Path, checkpoints: Path, tmp_path: Path) -> None:
     """The exporter ends with its job, and the same job works afterwards."""
-    out = tmp_path / "out"
+    source, out = checkpoints / "opt", tmp_path / "tiny-opt"
     code = "import sys, pathlib; from test_onnx_export import run; run(*map(pathlib.Path, sys.argv[1:]))"
     path = os.pathsep.join((str(Path(__file__).parent), str(CHECKPOINTS.parent), str(CHECKPOINTS.parents[2])))
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(checkpoints / "bert"), str(out)], env=offline() | {"PYTHONPATH": path}
+        [sys.executable, "-c", code, str(source), str(out)], env=offline() | {"PYTHONPATH": path}
     )
     exporter = _exporter_of(process)
     process.kill()
@@ -228,7 +246,17 @@ def test_killed_in_the_middle(ready: Path, checkpoints: Path, tmp_path: Path) ->
     psutil.wait_procs([exporter], timeout=20)
     assert not exporter.is_running()
     assert not out.exists()
-    assert run(checkpoints / "bert", out)["agreement"]["holds"]
+    said = run(source, out, int8=True)
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert (said["folder"], said["model"]) == (str(out), "")  # a network that writes is not run from ONNX here
+    assert said["agreement"]["holds"]
+    assert report["source"]["license"] == "mit"
+    assert set(report["files"]) | {"report.json", "README.md"} == set(said["files"])
+    assert "license: mit" in (out / "README.md").read_text(encoding="utf-8")
+    assert [place.name for place in tmp_path.iterdir()] == ["tiny-opt"]
+    with pytest.raises(UserError) as error:
+        run(source, out)
+    assert error.value.code == "export_exists"
 
 
 def _exporter_of(process: subprocess.Popen[bytes]) -> psutil.Process:
@@ -241,11 +269,11 @@ def _exporter_of(process: subprocess.Popen[bytes]) -> psutil.Process:
 
 
 def _copy(source: Path, target: Path) -> Path:
-    import shutil
-
     shutil.copytree(source, target)
     return target
 
 
-def _change(path: Path, **values: Any) -> None:
+def _change(source: Path, **values: Any) -> Path:
+    path = source / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values), encoding="utf-8")
+    return source

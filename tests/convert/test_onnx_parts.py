@@ -134,18 +134,13 @@ def test_8_bits_that_are_damaged_are_not_published(tmp_path: Path) -> None:
     assert "damaged" in (order.out / "README.md").read_text(encoding="utf-8")
 
 
-def test_no_network_is_said_and_nothing_is_left(home: Path, attempts: Path, tmp_path: Path) -> None:
-    """The tests' guard refuses the way out; an index that refuses connections stands for it."""
-    os.environ["PIP_INDEX_URL"], before = "http://127.0.0.1:9/simple", os.environ.get("PIP_INDEX_URL")
+def test_no_network_is_said_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An index that refuses connections stands for it."""
     alone = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1", "PIP_FIND_LINKS": ""}
-    kept = {name: os.environ.get(name) for name in alone}
-    os.environ.update(alone)
-    try:
-        with pytest.raises(UserError) as error:
-            environment.prepare(Job(tmp_path / "j", {}))
-    finally:
-        for name, value in (kept | {"PIP_INDEX_URL": before}).items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+    for name, value in (alone | {"PIP_INDEX_URL": "http://127.0.0.1:9/simple"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError) as error:
+        environment.prepare(Job(tmp_path / "j", {}))
     assert error.value.code == "export_offline"
     assert environment.python() is None
     assert not [place for place in environment.folder().parent.iterdir() if place.is_dir()]
