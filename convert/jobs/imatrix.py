@@ -143,7 +143,7 @@ class _Work:
         import zipfile
 
         try:
-            with np.load(self.file, allow_pickle=False) as saved:
+            with self.file.open("rb") as file, np.load(file, allow_pickle=False) as saved:
                 if str(saved["mark"]) != self.mark:
                     return 0
                 self.hook.sums = {name[2:]: saved[name] for name in saved.files if name.startswith("s:")}
