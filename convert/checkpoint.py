@@ -109,8 +109,12 @@ class Checkpoint:
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Read config and headers. Raises UserError no_config, bad_config, no_weights, missing_shards, damaged_weights."""
-    config = read_config(folder)
-    names, index = _weight_files(folder)
+    return open_weights(folder, read_config(folder), (("model", "safetensors"), ("pytorch_model", "bin")))
+
+
+def open_weights(folder: Path, config: Config, kinds: tuple[tuple[str, str], ...]) -> Checkpoint:
+    """Read the headers of the first kind of files (how names begin, how they end) that is there."""
+    names, index = _weight_files(folder, kinds)
     checkpoint = Checkpoint(folder, config, {})
     for name in names:
         if name.endswith(".safetensors"):
@@ -193,9 +197,9 @@ def _add_safetensors(checkpoint: Checkpoint, path: Path) -> None:
         add(checkpoint, Source(name, shape, row["dtype"], look, path.name))
 
 
-def _weight_files(folder: Path) -> tuple[list[str], dict[str, str]]:
+def _weight_files(folder: Path, kinds: tuple[tuple[str, str], ...]) -> tuple[list[str], dict[str, str]]:
     """Names of the files with weights, and which tensor is promised in which."""
-    for stem, ending in (("model", "safetensors"), ("pytorch_model", "bin")):
+    for stem, ending in kinds:
         index = _index(folder, f"{stem}.{ending}.index.json")
         if index:
             names = sorted(set(index.values()))

@@ -1,0 +1,95 @@
+"""The job that makes one checkpoint of several, or of a base and a LoRA adapter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from convert.checkpoint import Checkpoint, open_checkpoint
+from convert.lora import open_adapter
+from convert.merging import merged, recipe_of, with_adapter
+from convert.safetensors_file import Wanted, write_checkpoint
+from engine.api.errors import UserError
+from engine.api.job import Job
+
+WEIGHTS = (".safetensors", ".bin", ".gguf", ".index.json", ".onnx", ".pt", ".pth", ".h5", ".msgpack")
+LARGEST_COPIED = 64 << 20
+DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "": ""}
+FORGET_EVERY = 256 << 20
+
+
+def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Params: method (adapter | linear | slerp | ties | dare), models [{path, weight, density}], base, out, type, seed.
+
+    For "adapter" the one model is the adapter's folder. Gives path, bytes, files. Raises UserError bad_merge,
+    not_alike, adapter_of_another, packed_base and those of opening.
+    """
+    tensors, first = _tensors(params)
+    out, folder = Path(params["out"]), job.folder / "checkpoint"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    last = 0
+
+    def step(done: int, total: int, name: str) -> None:
+        nonlocal last
+        job.step(done, total, "bytes", name)
+        if done - last > FORGET_EVERY:
+            last = done
+            first.forget()
+
+    files = write_checkpoint(folder, tensors, step)
+    _copy_rest(first.folder, folder)
+    (folder / "merge.json").write_text(json.dumps(params, indent=2, ensure_ascii=False), encoding="utf-8")
+    open_checkpoint(folder)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(out)
+    return {
+        "path": str(out),
+        "bytes": sum((out / file.name).stat().st_size for file in files),
+        "files": [file.name for file in files],
+        "tensors": len(tensors),
+    }
+
+
+def _tensors(params: dict[str, Any]) -> tuple[list[Wanted], Checkpoint]:
+    dtype = DTYPES.get(str(params.get("type") or "").lower())
+    if dtype is None:
+        raise UserError(
+            "unknown_type", f"There is no type {params['type']}.", "Choose f32, f16 or bf16.", name=params["type"]
+        )
+    paths = [Path(model["path"]).expanduser() for model in params["models"]]
+    base = _plain(Path(params["base"]).expanduser()) if params.get("base") else None
+    if params["method"] == "adapter":
+        if base is None or len(paths) != 1:
+            raise UserError(
+                "bad_merge",
+                "These models cannot be merged so: an adapter needs its base.",
+                "Change it and try again.",
+                reason="an adapter needs its base",
+            )
+        return with_adapter(base, open_adapter(paths[0]), dtype), base
+    recipe = recipe_of(params, base is not None)
+    models = [_plain(path) for path in paths]
+    return merged(models, base, recipe, dtype), models[0]
+
+
+def _plain(folder: Path) -> Checkpoint:
+    """A checkpoint that is not packed: adding to packed weights would lose what is added."""
+    checkpoint = open_checkpoint(folder)
+    if "quantization_config" in checkpoint.config.whole:
+        raise UserError(
+            "packed_base",
+            f"{folder.name} is quantized; merging into it would lose most of the change.",
+            "Take the model in 16 bits.",
+            name=folder.name,
+        )
+    return checkpoint
+
+
+def _copy_rest(source: Path, target: Path) -> None:
+    """Config, tokenizer, templates and licence of the first model."""
+    for file in source.iterdir():
+        if file.is_file() and not file.name.endswith(WEIGHTS) and file.stat().st_size <= LARGEST_COPIED:
+            shutil.copyfile(file, target / file.name)

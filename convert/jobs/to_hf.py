@@ -1,0 +1,74 @@
+"""The job that makes a Hugging Face checkpoint of a GGUF model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from convert.checkpoint import open_checkpoint
+from convert.gguf_source import open_gguf
+from convert.safetensors_file import write_checkpoint
+from convert.to_hf import config_of, wanted, write_config
+from convert.vocabulary import to_huggingface
+from engine.api.errors import UserError
+from engine.api.job import Job
+
+DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16"}
+FORGET_EVERY = 256 << 20
+
+
+def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Params: source (a GGUF file), out (a folder), type (f16 by default) -> path, bytes, files, family, warnings.
+
+    Raises UserError no_way_back, no_way_back_arch, no_way_back_tensor, unknown_type, not_as_planned.
+    """
+    model, out = open_gguf(Path(params["source"])), Path(params["out"])
+    dtype = DTYPES.get(str(params.get("type") or "f16").lower())
+    if dtype is None:
+        raise UserError(
+            "unknown_type", f"There is no type {params['type']}.", "Choose f32, f16 or bf16.", name=params["type"]
+        )
+    identity, family, config = config_of(model)
+    config.values["torch_dtype"] = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}[dtype]
+    tensors = wanted(model, family, config, dtype)
+    folder = job.folder / "checkpoint"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    last = 0
+
+    def step(done: int, total: int, name: str) -> None:
+        nonlocal last
+        job.step(done, total, "bytes", name)
+        if done - last > FORGET_EVERY:
+            last = done
+            model.forget()
+
+    files = write_checkpoint(folder, tensors, step)
+    write_config(folder, config, model.entries)
+    to_huggingface(model.entries, folder)
+    _check(folder, {tensor.name: tensor.shape for tensor in tensors})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(out)
+    size = sum((out / file.name).stat().st_size for file in files)
+    lossy = sorted({kind for kind in model.types.values() if kind not in ("F32", "F16", "BF16")})
+    notes = [f"The weights were {', '.join(lossy)}: what that lost does not come back."] if lossy else []
+    return {
+        "path": str(out),
+        "bytes": size,
+        "files": [file.name for file in files],
+        "family": identity,
+        "warnings": notes,
+    }
+
+
+def _check(folder: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """What was written is opened again before it gets its name."""
+    found = {name: source.shape for name, source in open_checkpoint(folder).tensors.items()}
+    if found != shapes:
+        raise UserError(
+            "not_as_planned",
+            f"{folder.name} did not become what was planned.",
+            "Start the conversion anew; the disk may be faulty.",
+            name=folder.name,
+        )
