@@ -261,15 +261,23 @@ class Add:
 
 @dataclass(frozen=True)
 class NegativeExp:
-    """-exp(x): the decay of a state space layer, stored as its logarithm."""
+    """-exp(x): the decay of a state space layer, stored as its logarithm. Rounded once: numpy's own is off by a bit."""
 
     rows: bool = field(default=False, init=False)
 
     def forward(self, arrays: Sequence[Array], sizes: Sizes) -> list[Laid]:
-        return [laid(array, change=lambda values: -np.exp(values)) for array in arrays]
+        return [laid(array, change=_decay) for array in arrays]
 
     def inverse(self, arrays: Sequence[Array], sizes: Sizes) -> list[Laid]:
-        return [laid(array, change=lambda values: np.log(-values)) for array in arrays]
+        return [laid(array, change=_undecay) for array in arrays]
+
+
+def _decay(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (-np.exp(values.astype(np.float64))).astype(np.float32)
+
+
+def _undecay(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.log(-values.astype(np.float64)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convert.config import Config
 from convert.family import rule
 from convert.operations import Permute, Split, Stack
 
@@ -71,3 +72,24 @@ GATED_EXPERT = (
     rule("layers.{i}.mlp.shared_expert.down_proj.weight", "blk.{i}.ffn_down_shexp.weight"),
     rule("layers.{i}.mlp.shared_expert_gate.weight", "blk.{i}.ffn_gate_inp_shexp.weight"),
 )
+# A layer behind the last one that looks one token further.
+NEXT_TOKEN = (
+    rule("layers.{i}.eh_proj.weight", "blk.{i}.nextn.eh_proj.weight"),
+    rule("layers.{i}.embed_tokens.weight", "blk.{i}.nextn.embed_tokens.weight"),
+    rule("layers.{i}.enorm.weight", "blk.{i}.nextn.enorm.weight"),
+    rule("layers.{i}.hnorm.weight", "blk.{i}.nextn.hnorm.weight"),
+    rule("layers.{i}.shared_head.head.weight", "blk.{i}.nextn.shared_head_head.weight"),
+    rule("layers.{i}.shared_head.norm.weight", "blk.{i}.nextn.shared_head_norm.weight"),
+)
+# Mixtral's names, which MiniMax has, too.
+BLOCK_SPARSE = (
+    rule("layers.{i}.block_sparse_moe.gate.weight", "blk.{i}.ffn_gate_inp.weight"),
+    rule("layers.{i}.block_sparse_moe.experts.{e}.w1.weight", "blk.{i}.ffn_gate_exps.weight", Stack()),
+    rule("layers.{i}.block_sparse_moe.experts.{e}.w2.weight", "blk.{i}.ffn_down_exps.weight", Stack()),
+    rule("layers.{i}.block_sparse_moe.experts.{e}.w3.weight", "blk.{i}.ffn_up_exps.weight", Stack()),
+)
+
+
+def without_tied_head(config: Config, name: str) -> str:
+    """For Family.place: a head that is the embedding again is left out."""
+    return "" if name.endswith("lm_head.weight") and config.get("tie_word_embeddings") else name
