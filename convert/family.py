@@ -10,6 +10,7 @@ from typing import Any
 
 from convert.config import Config
 from convert.operations import SAME, Operation
+from engine.api.errors import UserError
 
 Entries = dict[str, tuple[str, Any]]
 _PLACES = {"i": r"(?P<i>\d+)", "e": r"(?P<e>\d+)", "end": r"(?P<end>weight|bias)"}
@@ -119,3 +120,13 @@ def pattern(name: str) -> re.Pattern[str]:
 def filled(name: str, places: dict[str, str]) -> str:
     """A name with what stands at its places."""
     return re.sub(r"\{(\w+)\}", lambda found: places[found[1]], name.removeprefix("^"))
+
+
+def fixed_in_llama(key: str) -> UserError:
+    """The error of a config that says other than what llama.cpp takes for granted: it would run, and wrongly."""
+    return UserError(
+        "fixed_in_llama",
+        f"config.json's {key} is not what llama.cpp takes for granted for this family: the model would answer wrongly.",
+        "Run this variant elsewhere.",
+        key=key,
+    )

@@ -1,5 +1,5 @@
-"""Gemma 4: the language model; layers of two kinds of heads, embeddings of every layer in the small ones, experts beside
-the dense block in the large one.
+"""Gemma 4: the language model; layers with heads of two kinds, embeddings of every layer in the small ones, experts
+beside the dense block in the large one.
 
 Full layers turn a quarter of each head by positions and leave the rest where it lies: frequencies divided by 1e30.
 """
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from convert.config import Config
 from convert.defaults import rows, with_usual
-from convert.family import Entries, Extra, Family, rule
 from convert.families.gemma import CAP, WINDOW
+from convert.family import Entries, Extra, Family, rule
 from convert.keys import COMMON, Key
 from convert.operations import SAME, FirstRows
 from convert.rules import FEED_FORWARD, HEAD, HEAD_NORMS, OTHER_SENSES, STRAIGHT, VALUES
@@ -131,8 +131,6 @@ FAMILY = Family(
     prefixes=("model.language_model.", "model.", ""),
     drop=OTHER_SENSES,
     extras=(Extra("rope_freqs.weight", _frequencies),),
-    adjust=with_usual(
-        head_dim=256, rms_norm_eps=1e-6, max_position_embeddings=131072, sliding_window=512, tokens=rows
-    ),
+    adjust=with_usual(head_dim=256, rms_norm_eps=1e-6, max_position_embeddings=131072, sliding_window=512, tokens=rows),
     entries=_last_words,
 )
