@@ -56,11 +56,13 @@ class Hook:
     """Base of what watches a model compute. `callback` goes into llama_context_params.cb_eval; keep the hook alive.
 
     llama.cpp asks `wants` of every node before it computes it, and calls `take` once the wanted ones are there.
+    `direct`: memory that the processor can see is looked at where it is; else, and always on a card, it is copied.
     """
+
+    direct = True
 
     def __init__(self) -> None:
         self._base = base()
-        self._copy: dict[int, Any] = {}
         self.callback = library().ggml_backend_sched_eval_callback(self._hear)
 
     def begin(self) -> None:
@@ -100,7 +102,7 @@ class Hook:
         return np.ndarray(shape, kind, self._bytes(tensor, span), 0, strides)
 
     def _bytes(self, tensor: Tensor, span: int) -> Any:
-        if tensor.buffer and self._base.ggml_backend_buffer_is_host(tensor.buffer):
+        if self.direct and tensor.buffer and self._base.ggml_backend_buffer_is_host(tensor.buffer):
             return (ctypes.c_char * span).from_address(tensor.data)
         copy = (ctypes.c_char * span)()
         self._base.ggml_backend_tensor_get(ctypes.addressof(tensor), copy, 0, span)

@@ -28,8 +28,11 @@ def experts(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
     return tiny_measured.write(tmp_path_factory.mktemp("tiny") / "experts.gguf", smollm2, experts=6)
 
 
-def collect(model: Small, sequences: int = 1, whole: bool = False, output: bool = False) -> Importance:
+def collect(
+    model: Small, sequences: int = 1, whole: bool = False, output: bool = False, direct: bool = True
+) -> Importance:
     hook = Importance(output, whole)
+    hook.direct = direct
     reader = Reader(model.path, Reading(CHUNK, sequences, 1, 0), hook)
     try:
         for start in range(0, len(CHUNKS), sequences):
@@ -93,6 +96,16 @@ def test_stopping_before_the_head_changes_nothing(dense: Small) -> None:
     early, whole = collect(dense), collect(dense, whole=True)
     for name, sums in whole.sums.items():
         np.testing.assert_array_equal(early.sums[name], sums)
+
+
+@pytest.mark.parametrize("kind", ["dense", "experts"])
+def test_copied_as_from_a_card_it_is_the_same(kind: str, request: pytest.FixtureRequest) -> None:
+    """The way of values that lie on a graphics card: ggml_backend_tensor_get."""
+    model: Small = request.getfixturevalue(kind)
+    seen, copied = collect(model), collect(model, direct=False)
+    for name, sums in seen.sums.items():
+        np.testing.assert_array_equal(copied.sums[name], sums)
+        np.testing.assert_array_equal(copied.counts[name], seen.counts[name])
 
 
 def test_the_head_on_request(smollm2: Path, dense: Small) -> None:
