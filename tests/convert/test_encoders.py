@@ -1,0 +1,135 @@
+"""Embedders and rerankers become GGUF whose vectors and scores are those that transformers computes."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import family_checkpoints
+import numpy as np
+import pytest
+import real_models
+import reference_logits
+from vector_kit import embedder_of, run
+
+from convert.config import Config, read_config
+from convert.jobs.convert import run as convert
+from convert.pooling import CLS, LAST, MEAN, pooling
+from engine.api.errors import UserError
+from engine.api.job import Job
+
+TEXTS = [
+    "A kitten sleeps on the warm roof.",
+    "The car needs new tyres before winter, and the garage is closed.",
+    "Where is the harbour? 港口在哪里？ Où est le port ?",
+]
+RERANKERS = {
+    "bert-reranker": "BertForSequenceClassification",
+    "roberta-reranker": "RobertaForSequenceClassification",
+    "xlmr-reranker": "XLMRobertaForSequenceClassification",
+}
+
+
+def converted(source: Path, folder: Path) -> Path:
+    """Our F32 file of a checkpoint."""
+    work = folder / "work"
+    work.mkdir()
+    params: dict[str, Any] = {"source": str(source), "out": str(folder / "made.gguf"), "type": "f32"}
+    return Path(convert(params, Job(work, params))["path"])
+
+
+def test_the_vectors_of_a_real_embedder_are_those_of_transformers(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    source = real_models.minilm()
+    words = Tokenizer.from_file(str(source / "tokenizer.json"))
+    words.no_padding()
+    ids = [words.encode(text).ids for text in TEXTS]
+    states = reference_logits.logits_all([(source, each, "transformers", "BertModel") for each in ids])
+    embedder = next(found := embedder_of(converted(source, tmp_path)))
+    assert embedder.pooling == "mean"
+    assert [embedder.tokens(text) for text in TEXTS] == ids
+    for vector, state in zip(run(embedder.embed(ids)), states, strict=True):
+        assert state is not None
+        wanted = state.mean(0) / np.linalg.norm(state.mean(0))
+        assert np.abs(np.array(vector) - wanted).max() < 1e-3
+    assert not list(found), "the model is let go"
+
+
+def test_scores_of_rerankers_are_those_of_transformers(tmp_path: Path) -> None:
+    """One text for all: what the head makes of it, pooler and all."""
+    tokens = [int(token) for token in np.random.default_rng(5).integers(10, 400, 20)]
+    places = family_checkpoints.make_all(RERANKERS)
+    asked = [(places[name], tokens, "transformers", known) for name, known in RERANKERS.items()]
+    for name, wanted in zip(RERANKERS, reference_logits.logits_all(asked), strict=True):
+        assert wanted is not None
+        assert wanted.shape == (1,)
+        (tmp_path / name).mkdir()
+        embedder = next(found := embedder_of(converted(places[name], tmp_path / name)))
+        assert run(embedder.rerank([tokens], raw=True)) == [pytest.approx(float(wanted[0]), abs=5e-3)]
+        assert not list(found)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, MEAN),
+        ({"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, CLS),
+        ({"pooling_mode_lasttoken": True}, LAST),
+        ({"pooling_mode": "cls"}, CLS),
+    ],
+)
+def test_how_vectors_are_pooled_stands_beside_the_weights(tmp_path: Path, said: dict[str, Any], wanted: int) -> None:
+    _written(tmp_path, said)
+    assert pooling(read_config(tmp_path)) == wanted
+
+
+def test_another_way_of_pooling_is_said_to_be_unknown(tmp_path: Path) -> None:
+    _written(tmp_path, {"pooling_mode_max_tokens": True})
+    with pytest.raises(UserError) as caught:
+        pooling(read_config(tmp_path))
+    assert caught.value.code == "unknown_pooling"
+
+
+@pytest.mark.parametrize("path", ["../elsewhere", "/etc", 7, None, ""])
+def test_a_list_of_modules_cannot_lead_out_of_the_folder(tmp_path: Path, path: Any) -> None:
+    inside = tmp_path / "model"
+    inside.mkdir()
+    _written(tmp_path / "elsewhere", {"pooling_mode": "cls"})
+    (inside / "config.json").write_text("{}", encoding="utf-8")
+    row = {"type": "sentence_transformers.models.Pooling", "path": path}
+    (inside / "modules.json").write_text(json.dumps([row, 5]), encoding="utf-8")
+    assert path == "" or pooling(read_config(inside)) is None
+
+
+def test_a_model_without_a_folder_has_no_pooling() -> None:
+    assert pooling(Config({"architectures": ["BertModel"]})) is None
+
+
+def test_classes_without_names_are_two(tmp_path: Path) -> None:
+    """config.json leaves out what transformers would fill in; upstream's file of such a model does not load."""
+    place = family_checkpoints.make_all(["bert-reranker"])["bert-reranker"]
+    source = tmp_path / "two"
+    shutil.copytree(place, source)
+    settings = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    settings.pop("id2label")
+    (source / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    from convert.families import family_of
+    from convert.keys import entries_of
+
+    config = read_config(source)
+    found = family_of(config)
+    assert found is not None
+    assert found[0] == "bert/bert-reranker"
+    entries = entries_of("bert", found[1].keys, config)
+    assert entries["bert.classifier.output_labels"] == ("[str]", ["LABEL_0", "LABEL_1"])
+    assert math.isclose(entries["bert.attention.layer_norm_epsilon"][1], 1e-12)
+
+
+def _written(folder: Path, said: dict[str, Any]) -> None:
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(said), encoding="utf-8")
