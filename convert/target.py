@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convert.mix import choices
+from convert.mix import choices, odd_tensor
 from convert.quantize_plan import Source, preview, tensor_bytes
 from convert.recipe import Override, Recipe, recipe
 from engine.api.errors import UserError
@@ -39,6 +39,7 @@ CANDIDATES = (
 )
 ROWS = 64  # of each tensor, evenly spread
 _LABELS = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q2_K")
+_UNREAD = ("Q1_0", "Q2_0")  # the gguf package knows them not
 Errors = dict[str, dict[str, float]]  # tensor -> type -> part of the output lost
 Step = Callable[[int, int, str], None]
 
@@ -93,13 +94,14 @@ def measure(
     step: Step = lambda *_: None,
     also: Iterable[str] = (),
     threads: int = 0,
+    candidates: tuple[str, ...] = CANDIDATES,
 ) -> Errors:
-    """The errors of all candidates (and types `also`) on every tensor that is quantized, from `file` as far as it goes.
+    """The errors of candidates (and types `also`) on every tensor that is quantized, from `file` as far as it goes.
 
-    `step(tensors done, tensors, name)` may raise to stop. Raises UserError not_finite_weights.
+    `step(tensors done, tensors, name)` may raise to stop. Raises UserError not_finite_weights, odd_tensor.
     """
     names = list(choices(recipe("Q8_0"), source.shapes, source.facts))
-    types = tuple(dict.fromkeys((*CANDIDATES, *also)))
+    types = tuple(dict.fromkeys((*candidates, *also)))
     journal = _Journal(file, _signature(source, importance, types))
     rows = _Rows(source)
     with ThreadPoolExecutor(threads or len(_cores())) as pool:
@@ -150,6 +152,9 @@ class _Rows:
     def __init__(self, source: Source) -> None:
         from gguf import GGUFReader
 
+        for name, type in source.types.items():
+            if type in _UNREAD:
+                raise odd_tensor(name, f"is in {type}, which cannot be measured")
         self.source = source
         self._tensors = {tensor.name: tensor for file in source.files for tensor in GGUFReader(file).tensors}
 
@@ -241,7 +246,7 @@ def _filled(options: dict[str, list[Option]], room: int) -> dict[str, Option]:
 
 
 def _as_recipe(source: Source, chosen: dict[str, Option]) -> Recipe:
-    """A recipe that names each tensor. Files of it are labelled as the usual mix that has as many bits on this model."""
+    """A recipe that names each tensor; its files are labelled as the usual mix that has as many bits on this model."""
     size = sum(option.bytes for option in chosen.values())
     labels = preview(source, _LABELS)
     sizes = {label.recipe.id: sum(line.bytes for line in label.lines if line.name in chosen) for label in labels}
