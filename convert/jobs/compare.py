@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convert.calibration_text import context_of
+from convert.calibration_text import context_of, name_of
 from convert.compare import LEAST_TOKENS, THRESHOLDS, Scores, by_language, figures, score, scored, verdict
 from convert.jobs.imatrix import _layers, chunks_of, fingerprint
+from convert.report import add_quality, report_file
 from engine.api.errors import UserError
 from engine.api.job import Job
 
@@ -37,7 +38,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
 
     Result: the figures of convert.compare.figures over all, "languages" the same for each, "verdict" and what belongs
     to it, "thresholds", "speed" (tokens/s: prefill, decode), "memory" (bytes in use more than before it was loaded),
-    "files" (bytes). Raises Cancelled and UserError other_vocabulary, broken_logits, and those of text and loading.
+    "files" (bytes), "text" (its name), "report": where b's own report now says all this, "" if it has none.
+    Raises Cancelled and UserError other_vocabulary, broken_logits, and those of text and loading.
     """
     paths = (Path(params["a"]), Path(params["b"]))
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -49,11 +51,20 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     finally:
         pair.close()
     (job.folder / ROWS).unlink(missing_ok=True)
-    return summary(scores, [chunk.language for chunk in chunks]) | {
+    found = summary(scores, [chunk.language for chunk in chunks]) | {
+        "text": name_of(params.get("text") or "builtin"),
         "speed": speeds,
         "memory": dict(zip("ab", pair.memory, strict=True)),
         "files": dict(zip("ab", map(_bytes, paths), strict=True)),
     }
+    return found | {"report": _reported(paths[1], found)}
+
+
+def _reported(model: Path, found: dict[str, Any]) -> str:
+    """Into the report that lies beside a model we made; "" where there is none."""
+    if not report_file(model).exists():
+        return ""
+    return str(add_quality(model, found))
 
 
 def summary(scores: list[Scores], languages: list[str]) -> dict[str, Any]:

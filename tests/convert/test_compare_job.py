@@ -141,6 +141,18 @@ def test_a_broken_result_is_named(smollm2: Path, tmp_path: Path) -> None:
     assert (caught.value.code, caught.value.values["name"]) == ("broken_logits", "broken.gguf")
 
 
+def test_what_was_found_goes_into_the_result_s_report(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    from convert.report import Facts, read, report_file, write
+
+    made = tmp_path / "made.gguf"
+    made.symlink_to(pair[0])
+    write(made, Facts({"name": "source"}, {"name": "made"}))
+    found = start(asked(pair[0], made, chunks=2), tmp_path / "x.partial")
+    assert found["report"] == str(report_file(made))
+    assert read(made)["quality"]["verdict"] == "good"
+    assert start(asked(made, pair[0], chunks=2), tmp_path / "y.partial")["report"] == ""
+
+
 def test_models_that_do_not_fit_together_take_turns(pair: tuple[Path, Path]) -> None:
     assert compare.both_fit(pair)
 
