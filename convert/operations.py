@@ -35,7 +35,7 @@ class Laid:
     """
 
     shape: tuple[int, ...]
-    blocks: tuple[Array, ...]
+    blocks: Sequence[Array]
     change: Change | None = None
 
     def array(self) -> Array:
@@ -317,7 +317,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class FirstRows:
-    """No more than the first rows: a vocabulary's embedding without what nothing is written with. The way back is short."""
+    """No more than the first rows: an embedding without rows that no token has. They stay away on the way back."""
 
     count: str | int
     rows: bool = field(default=True, init=False)

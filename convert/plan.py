@@ -140,6 +140,11 @@ def shaped(work: Work, sizes: object) -> list[Laid]:
     return work.rule.operation.forward(empty, sizes)  # type: ignore[arg-type]
 
 
+def packed_of(work: Work) -> str:
+    """The ggml type that an operation gives bytes of, where it moves packed values; "" for all others."""
+    return str(getattr(work.rule.operation, "packed", ""))
+
+
 def type_of(family: Family, name: str, shape: tuple[int, ...], wished: str) -> tuple[str, str]:
     """The type a tensor gets, and why where it is not the one wished for."""
     for each, kind in family.types:
@@ -164,7 +169,8 @@ def tensors_of(
             rows.append((extra.name, array.shape, "F32", None, 0, laid(array)))
     for work in work_of(family, checkpoint):
         for number, made in enumerate(shaped(work, checkpoint.config)):
-            rows.append((work.targets[number], made.shape, work.sources[0].dtype, work, number, None))
+            dtype = packed_of(work) or work.sources[0].dtype
+            rows.append((work.targets[number], made.shape, dtype, work, number, None))
     return _placed(family, rows, wished, types or {})
 
 
@@ -186,6 +192,8 @@ def _placed(
         names.add(name)
         kind, note = type_of(family, name, shape, wished) if work else ("F32", "")
         kind = types.get(name, kind)
+        if work and packed_of(work):
+            kind, note = dtype, "it is published so, and kept"
         size = row_bytes(kind, shape[-1]) * int(np.prod(shape[:-1], dtype=np.int64)) if shape else row_bytes(kind, 1)
         found.append(Planned(name, shape, kind, offset, size, dtype, work, number, values, note))
         offset += padded(size)

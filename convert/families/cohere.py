@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from convert.config import Config
 from convert.defaults import heads, with_usual
-from convert.family import Family, rule
-from convert.keys import COMMON, VOCABULARY_SIZE, Key
+from convert.family import Family, Key, rule
+from convert.keys import COMMON, VOCABULARY_SIZE
 from convert.rules import EMBEDDING, FEED_FORWARD, HEAD, HEAD_NORMS, STRAIGHT, VALUES
 
 _RULES = (

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from convert.config import Config
 from convert.defaults import rows, with_usual
-from convert.family import Entries, Family, rule
-from convert.keys import COMMON, Key, common
+from convert.family import Entries, Family, Key, rule
+from convert.keys import COMMON, common
 from convert.operations import Add, FirstRows
 from convert.rules import EMBEDDING, FEED_FORWARD, HEAD, OTHER_SENSES, STRAIGHT, TEXT_PREFIXES, VALUES
 

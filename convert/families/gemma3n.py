@@ -16,8 +16,8 @@ import numpy as np
 from convert.config import Config
 from convert.defaults import with_usual
 from convert.families.gemma import CAP, WINDOW, without_space
-from convert.family import Family, rule
-from convert.keys import COMMON, Key
+from convert.family import Family, Key, rule
+from convert.keys import COMMON
 from convert.operations import Array, Laid, Sizes, Stack, laid
 from convert.rules import FEED_FORWARD, HEAD, HEAD_NORMS, OTHER_SENSES, STRAIGHT, VALUES
 

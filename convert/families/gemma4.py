@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from convert.config import Config
 from convert.defaults import rows, with_usual
 from convert.families.gemma import CAP, WINDOW
-from convert.family import Entries, Extra, Family, rule
-from convert.keys import COMMON, Key
+from convert.family import Entries, Extra, Family, Key, rule
+from convert.keys import COMMON
 from convert.operations import SAME, FirstRows
 from convert.rules import FEED_FORWARD, HEAD, HEAD_NORMS, OTHER_SENSES, STRAIGHT, VALUES
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from convert.config import Config
 from convert.defaults import head_width, heads, with_usual
 from convert.families.llama import DENSE, KEYS, VOCABULARY, special_entries
-from convert.family import Family, rule
-from convert.keys import Key
+from convert.family import Family, Key, rule
 from convert.operations import Split
 from convert.rope import ROPE_FREQUENCIES
 

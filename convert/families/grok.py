@@ -6,8 +6,8 @@ from typing import Any
 
 from convert.config import Config
 from convert.defaults import head_width
-from convert.family import Family, rule
-from convert.keys import COMMON, Key
+from convert.family import Family, Key, rule
+from convert.keys import COMMON
 from convert.operations import Stack
 from convert.rules import EMBEDDING, FEED_FORWARD, HEAD, STRAIGHT, VALUES
 

@@ -52,8 +52,8 @@ _BUILT_LIKE_IT = (
     "LlavaForConditionalGeneration",
     "LlavaNextForConditionalGeneration",
     "Idefics3ForConditionalGeneration",
+    "SmolVLMForConditionalGeneration",
 )
-_BUILT_LIKE_IT += ("SmolVLMForConditionalGeneration",)
 
 
 def _completed(config: Config) -> Config:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from convert.config import Config
 from convert.defaults import with_usual
 from convert.families.llama import KEYS
-from convert.family import Family, rule
-from convert.keys import Key
+from convert.family import Family, Key, rule
 from convert.operations import Chain, Split, Transpose
 from convert.rope import ROPE_FREQUENCIES
 from convert.rules import EMBEDDING, HEAD, NORMS, OTHER_SENSES, STRAIGHT, VALUES

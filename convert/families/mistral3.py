@@ -7,8 +7,7 @@ from typing import Any
 from convert.config import Config
 from convert.defaults import with_usual
 from convert.families.llama import DENSE, KEYS, special_entries
-from convert.family import Family
-from convert.keys import Key
+from convert.family import Family, Key
 from convert.rope import ROPE_FREQUENCIES
 from convert.rules import OTHER_SENSES, TEXT_PREFIXES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from convert.config import Config
 from convert.defaults import heads, with_usual
-from convert.family import Family, rule
-from convert.keys import COMMON, Key
+from convert.family import Family, Key, rule
+from convert.keys import COMMON
 from convert.rules import (
     EMBEDDING,
     EXPERTS,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from convert.config import Config
 from convert.defaults import heads, with_usual
-from convert.family import Entries, Extra, Family, rule
-from convert.keys import Key, common
+from convert.family import Entries, Extra, Family, Key, rule
+from convert.keys import common
 from convert.operations import Stack
 from convert.rules import EMBEDDING, HEAD, NORMS, OUTPUT, STRAIGHT, VALUES
 from engine.api.errors import UserError
