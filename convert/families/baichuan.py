@@ -49,6 +49,7 @@ def _family(name: str, second: bool) -> Family:
         rules=_rules(UnitRows() if second else SAME),
         keys=(*COMMON, Key("tensor_data_layout", kind="str", default="Meta AI original pth"), ROPE_DIMENSION),
         vocabulary=("spm",),
+        drop=(r"model\.(alibi|future)_mask",),
         accepts=lambda config: _runs(config) and _second(config) is second,
     )
 

@@ -2,7 +2,8 @@
 
 A reranker's score goes through the pooler (BERT) or the head's own first layer (RoBERTa); both become `cls`. Upstream
 leaves BERT's pooler out, so that its rerankers score wrongly, and says of no reranker that it is one. RoBERTa's first
-positions belong to padding and are cut off.
+positions belong to padding and are cut off. A network and its vocabulary need not be of one kind: the multilingual
+MiniLM is a BERT with XLM-R's, at which upstream stops.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _bert(name: str, architectures: tuple[str, ...], head: tuple[Rule, ...] = ()
         arch="bert",
         rules=(*_embeddings(), *BLOCKS, *head),
         keys=(*KEYS, *RERANKS) if head else KEYS,
-        vocabulary=("wordpiece",),
+        vocabulary=("wordpiece", "unigram", "bpe"),
         prefixes=("bert.", ""),
         drop=UNUSED if head else (*UNUSED, *POOLER),
         place=_old_names,
@@ -106,7 +107,7 @@ def _roberta(name: str, architectures: tuple[str, ...], vocabulary: str, head: t
             Key("attention.layer_norm_epsilon", NORM_EPSILON, "f32", default=1e-5),
             *(RERANKS if head else ()),
         ),
-        vocabulary=(vocabulary,),
+        vocabulary=(vocabulary, "bpe", "unigram", "wordpiece"),
         prefixes=("roberta.", ""),
         drop=(*UNUSED, *POOLER),
         adjust=_past_padding,

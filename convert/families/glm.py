@@ -21,8 +21,9 @@ FUSED_FEED_FORWARD = (
 
 
 def _fourth(config: Config) -> bool:
+    """By its many words; the first ChatGLM, which cannot run, has many, too, but no ffn_hidden_size."""
     words = config.get("padded_vocab_size", "vocab_size", default=0)
-    return isinstance(words, int) and words > GLM4_WORDS
+    return config.has("ffn_hidden_size") and isinstance(words, int) and words > GLM4_WORDS
 
 
 def _tokens(config: Config, entries: Entries) -> Entries:

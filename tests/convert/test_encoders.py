@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import family_checkpoints
+import gguf_reading
 import numpy as np
 import pytest
 import real_models
 import reference_logits
 from vector_kit import embedder_of, run
 
+from convert.checkpoint import open_checkpoint
 from convert.config import Config, read_config
+from convert.families import family_of
 from convert.jobs.convert import run as convert
+from convert.keys import entries_of
+from convert.plan import tensors_of
 from convert.pooling import CLS, LAST, MEAN, pooling
 from engine.api.errors import UserError
 from engine.api.job import Job
@@ -111,22 +116,44 @@ def test_a_model_without_a_folder_has_no_pooling() -> None:
 
 def test_classes_without_names_are_two(tmp_path: Path) -> None:
     """config.json leaves out what transformers would fill in; upstream's file of such a model does not load."""
-    place = family_checkpoints.make_all(["bert-reranker"])["bert-reranker"]
-    source = tmp_path / "two"
-    shutil.copytree(place, source)
-    settings = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    settings.pop("id2label")
-    (source / "config.json").write_text(json.dumps(settings), encoding="utf-8")
-    from convert.families import family_of
-    from convert.keys import entries_of
-
-    config = read_config(source)
+    config = read_config(_changed("bert-reranker", tmp_path / "two", id2label=None))
     found = family_of(config)
     assert found is not None
     assert found[0] == "bert/bert-reranker"
     entries = entries_of("bert", found[1].keys, config)
     assert entries["bert.classifier.output_labels"] == ("[str]", ["LABEL_0", "LABEL_1"])
     assert math.isclose(entries["bert.attention.layer_norm_epsilon"][1], 1e-12)
+
+
+def test_a_bert_with_the_vocabulary_of_xlm_r_keeps_all_its_positions(tmp_path: Path) -> None:
+    """The multilingual MiniLM of sentence-transformers."""
+    source = _changed("xlmr", tmp_path / "mini", architectures=["BertModel"], model_type="bert")
+    read = gguf_reading.read(converted(source, tmp_path))
+    assert read.entries["tokenizer.ggml.model"] == ("str", "t5")
+    assert read.tensors["position_embd.weight"].shape == (64, 514)
+    assert read.entries["bert.context_length"] == ("u32", 514)
+
+
+def test_copies_of_t5s_word_table_are_left_out(tmp_path: Path) -> None:
+    source = _changed("t5", tmp_path / "copies")
+    first = open_checkpoint(source)
+    tables = {"shared.weight": "encoder.embed_tokens.weight", "encoder.embed_tokens.weight": "shared.weight"}
+    own, copy = next((own, copy) for own, copy in tables.items() if own in first.tensors)
+    first.tensors[copy] = first.tensors[own]
+    first.config.names = frozenset(first.tensors)
+    found = family_of(first.config)
+    assert found is not None
+    made = [tensor.name for tensor in tensors_of(found[1], first, "F32")]
+    assert made.count("token_embd.weight") == 1
+
+
+def _changed(case: str, folder: Path, **values: Any) -> Path:
+    """A copy of a case's checkpoint with other words in its config; None takes one out."""
+    shutil.copytree(family_checkpoints.make_all([case])[case], folder)
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8")) | values
+    kept = {key: value for key, value in settings.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(kept), encoding="utf-8")
+    return folder
 
 
 def _written(folder: Path, said: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from convert.operations import (
     Stack,
     Transpose,
 )
+from convert.operations_apart import Apart, RootScale
 from engine.api.errors import UserError
 
 CONFIG = Config({"num_attention_heads": 4, "num_key_value_heads": 2, "hidden_size": 32, "pad": 2})
@@ -50,6 +51,8 @@ CASES: list[tuple[Operation, list[Array]]] = [
     (Transpose(), [some(2, 3, 4)]),
     (Squeeze(1), [some(6, 1, 4)]),
     (Chain((Split(parts=2, axis=1), Transpose())), [some(3, 4, 5)]),
+    (Chain((Split(parts=3), Apart((Permute("heads"), Permute("kv_heads"), SAME)))), [some(96, 5)]),
+    (RootScale("heads"), [some(6)]),
 ]
 
 
