@@ -1,0 +1,93 @@
+"""Quantizing by our job beside llama_model_quantize alone, in turns: time, and the peak memory of all processes.
+
+The job also checks its plan by a dry run, reads the result again for its hash and makes it safe on the disk; that is
+in its time. `--type NAME` for another type than Q4_K_M; `--model smollm2` for a quick look.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from _engine import ROOT, THREADS, private_home, qwen_coder, smollm2
+from _figures import figure
+
+ROUNDS, SLOWER, MOST_MEMORY = 3, 1.10, 1.0
+MB = 1e6
+
+ALONE = """
+import llama_cpp
+params = llama_cpp.llama_model_quantize_default_params()
+params.nthread, params.ftype = asked["threads"], asked["file_type"]
+code = llama_cpp.llama_model_quantize(asked["source"].encode(), asked["out"].encode(), params)
+assert code == 0, code
+"""
+OURS = """
+from pathlib import Path
+from engine.api.job import Job
+from convert.jobs.quantize import run
+run(asked, Job(Path(asked["out"] + ".partial"), asked))
+"""
+AROUND = """
+import json, resource, sys, time
+asked = json.loads(sys.argv[1])
+start = time.perf_counter()
+{body}
+seconds = time.perf_counter() - start
+peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(json.dumps([seconds, peak * 1024]), file=sys.__stdout__)
+"""
+
+
+def measured(body: str, asked: dict[str, object]) -> tuple[float, float]:
+    """Seconds, and bytes at the peak, of one run in a process of its own."""
+    call = [sys.executable, "-c", AROUND.format(body=body), json.dumps(asked)]
+    done = subprocess.run(call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    seconds, peak = json.loads(done.stdout.splitlines()[-1])
+    return float(seconds), float(peak)
+
+
+def main() -> None:
+    if sys.platform == "win32":
+        figure("quantizing beside llama_model_quantize", "not measured: needs getrusage")
+        return
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--type", default="Q4_K_M")
+    parser.add_argument("--model", default="qwen", choices=["qwen", "smollm2"])
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    chosen = parser.parse_args()
+    private_home()
+    from convert.recipe import recipe
+
+    with tempfile.TemporaryDirectory(prefix="deskside-bench-") as folder:
+        source = Path(folder) / "f16.gguf"
+        original = qwen_coder() if chosen.model == "qwen" else smollm2()
+        measured(OURS, {"source": str(original), "out": str(source), "type": "F16", "threads": THREADS})
+        asked: dict[str, object] = {"source": str(source), "threads": THREADS, "type": chosen.type}
+        alone, ours = [], []
+        for number in range(chosen.rounds):
+            out = {"out": f"{folder}/{number}.gguf"}
+            alone.append(measured(ALONE, asked | out | {"file_type": recipe(chosen.type).file_type}))
+            ours.append(measured(OURS, asked | out))
+        report(f"{chosen.type}, {source.stat().st_size / MB:.0f} MB F16", alone, ours)
+
+
+def report(name: str, alone: list[tuple[float, float]], ours: list[tuple[float, float]]) -> None:
+    """The quickest round of each, and the highest peak of each."""
+    seconds, bare = min(run[0] for run in ours), min(run[0] for run in alone)
+    peak, bare_peak = max(run[1] for run in ours), max(run[1] for run in alone)
+    figure(f"{name}: llama_model_quantize alone, s", f"{bare:.2f}")
+    figure(f"{name}: our job, s", f"{seconds:.2f}")
+    slower, heavier = seconds / bare, peak / bare_peak
+    figure(f"{name}: our time over alone", f"{slower:.3f}", f"<= {SLOWER:g}", slower <= SLOWER)
+    figure(f"{name}: alone, peak MB", f"{bare_peak / MB:.0f}")
+    figure(f"{name}: our job, peak MB of all its processes", f"{peak / MB:.0f}")
+    figure(f"{name}: our peak over alone", f"{heavier:.3f}", f"<= {MOST_MEMORY:g}", heavier <= MOST_MEMORY)
+
+
+if __name__ == "__main__":
+    main()
