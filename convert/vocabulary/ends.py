@@ -82,9 +82,9 @@ def _open_end(after: str, entries: Entries) -> tuple[str, ...]:
 
 def _render(template: str, messages: list[dict[str, str]], entries: Entries) -> str:
     """In the engine's own sandbox: a template is foreign code. Raises UserError bad_template."""
-    from engine.prompts import render
+    from engine.llama.vocabulary import rendered
 
     texts = entries["tokenizer.ggml.tokens"][1]
     named = (entries.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos"))
     bos, eos = ("" if found is None else str(texts[found[1]]) for found in named)
-    return render(template, [*messages], bos=bos, eos=eos, add_generation_prompt=False)
+    return rendered(template, messages, bos, eos)

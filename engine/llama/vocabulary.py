@@ -68,3 +68,13 @@ def _refused(path: Path) -> UserError:
         name=path.name,
         detail=detail,
     )
+
+
+def rendered(template: str, messages: list[dict[str, str]], bos: str, eos: str) -> str:
+    """A conversation as the engine would hand it to this model; the template is foreign code and runs in its sandbox.
+
+    Raises UserError bad_template.
+    """
+    from engine.prompts import render
+
+    return render(template, [dict(each) for each in messages], bos=bos, eos=eos, add_generation_prompt=False)
