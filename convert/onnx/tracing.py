@@ -9,7 +9,7 @@ from typing import Any
 
 from convert.onnx import agreement, int8, running
 from convert.onnx.running import DECODER, ENCODER, SINGLE, Array, Graph
-from convert.onnx.source_model import GENERATED, Asked, continuation, load, said
+from convert.onnx.source_model import EVERY, GENERATED, Asked, continuation, load, said
 from convert.onnx.task import ANSWERS, SCORES, TEXT
 
 KINDS = {TEXT: "text", ANSWERS: "text", SCORES: "scores"}
@@ -60,7 +60,7 @@ class Truth:
             return MEASURES[self.kind](self.said, running.encoded(graph, self.asked.batch()))
         ids = [self.asked.ids(text)["input_ids"] for text in self.asked.texts]
         figures = agreement.text(self.said, [running.written(graph, one) for one in ids])
-        return figures | {"same_writing": self._same(graph, ids)}
+        return figures | {"same_writing": self._same(graph, ids[::EVERY])}
 
     def _answers(self, encoder: Graph, decoder: Graph) -> list[Array]:
         import numpy as np
