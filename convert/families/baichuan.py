@@ -12,8 +12,9 @@ from convert.keys import COMMON, ROPE_DIMENSION
 from convert.operations import SAME, Chain, Operation, Permute, Split, UnitRows
 from convert.operations_apart import Apart
 from convert.rules import EMBEDDING, FEED_FORWARD, NORMS, OUTPUT
+from convert.taken_for_granted import only
 
-BLOCKS = (32, 40)
+BLOCKS = (32, 40)  # with others llama.cpp computes neither kind of position
 SECOND = 125696  # words of Baichuan 2
 THIRDS = Chain((Split(parts=3), Apart((Permute("heads"), Permute("kv_heads"), SAME))))
 
@@ -21,11 +22,6 @@ THIRDS = Chain((Split(parts=3), Apart((Permute("heads"), Permute("kv_heads"), SA
 def _second(config: Config) -> bool:
     words = config.get("vocab_size")
     return config.get("z_loss_weight") is not None or (isinstance(words, int) and words >= SECOND)
-
-
-def _runs(config: Config) -> bool:
-    """With another number of blocks llama.cpp would compute neither kind of position."""
-    return config.get("num_hidden_layers") in BLOCKS
 
 
 def _rules(head: Operation) -> tuple[Rule, ...]:
@@ -50,7 +46,8 @@ def _family(name: str, second: bool) -> Family:
         keys=(*COMMON, Key("tensor_data_layout", kind="str", default="Meta AI original pth"), ROPE_DIMENSION),
         vocabulary=("spm",),
         drop=(r"model\.(alibi|future)_mask",),
-        accepts=lambda config: _runs(config) and _second(config) is second,
+        accepts=lambda config: _second(config) is second,
+        adjust=only(num_hidden_layers=BLOCKS, hidden_act="silu"),
     )
 
 

@@ -13,6 +13,7 @@ from convert.family import Family, Key, Rule, rule
 from convert.keys import COMMON, NORM_EPSILON
 from convert.operations import Cut
 from convert.pooling import POOLING, RANK
+from convert.taken_for_granted import GELU, both, only
 
 HEADS = ("BertForSequenceClassification", "RobertaForSequenceClassification", "XLMRobertaForSequenceClassification")
 _ATTENTION = {"self.query": "attn_q", "self.key": "attn_k", "self.value": "attn_v", "output.dense": "attn_output"}
@@ -69,6 +70,7 @@ BLOCKS = (
     rule(f"{_LAYER}.output.dense.{{end}}", "blk.{i}.ffn_down.{end}"),
     rule(f"{_LAYER}.output.LayerNorm.{{end}}", "blk.{i}.layer_output_norm.{end}"),
 )
+ACTIVATION = only(hidden_act=GELU, activation=GELU, position_embedding_type="absolute", is_decoder=False)
 UNUSED = (r".*embeddings\.position_ids", r"cls\.(predictions|seq_relationship)\..*", r"lm_head\..*")
 POOLER = (r"(.*\.)?pooler\.dense\.(weight|bias)",)
 
@@ -93,6 +95,7 @@ def _bert(name: str, architectures: tuple[str, ...], head: tuple[Rule, ...] = ()
         prefixes=("bert.", ""),
         drop=UNUSED if head else (*UNUSED, *POOLER),
         place=_old_names,
+        adjust=ACTIVATION,
     )
 
 
@@ -110,7 +113,7 @@ def _roberta(name: str, architectures: tuple[str, ...], vocabulary: str, head: t
         vocabulary=(vocabulary, "bpe", "unigram", "wordpiece"),
         prefixes=("roberta.", ""),
         drop=(*UNUSED, *POOLER),
-        adjust=_past_padding,
+        adjust=both(ACTIVATION, _past_padding),
     )
 
 
@@ -137,6 +140,7 @@ DISTIL = Family(
     vocabulary=("wordpiece",),
     prefixes=("distilbert.", ""),
     drop=(*UNUSED, r"vocab_.*"),
+    adjust=ACTIVATION,
 )
 FAMILIES = (
     _bert("bert", ("BertModel", "BertForMaskedLM", "BertForPreTraining")),

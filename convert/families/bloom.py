@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from convert.family import Family, Key, rule
 from convert.operations import Groups
+from convert.taken_for_granted import only
 
 FAMILY = Family(
     architectures=("BloomForCausalLM", "BloomModel"),
@@ -35,5 +36,5 @@ FAMILY = Family(
         Key("attention.layer_norm_epsilon", ("layer_norm_epsilon",), "f32", default=1e-5),
     ),
     prefixes=("transformer.", ""),
-    accepts=lambda config: not config.get("apply_residual_connection_post_layernorm"),
+    adjust=only(apply_residual_connection_post_layernorm=False),
 )

@@ -11,6 +11,7 @@ from convert.config import Config
 from convert.family import Family, Key, rule
 from convert.keys import unusual_base
 from convert.operations import Groups
+from convert.taken_for_granted import GELU, both, only
 
 
 def _keys_counted(config: Config) -> Config:
@@ -54,6 +55,6 @@ FAMILY = Family(
         Key("attention.layer_norm_epsilon", ("layer_norm_epsilon",), "f32", default=1e-5),
     ),
     prefixes=("transformer.", ""),
-    adjust=_keys_counted,
+    adjust=both(only(bias=False, activation=GELU), _keys_counted),
     accepts=_plain,
 )

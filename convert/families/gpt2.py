@@ -10,12 +10,12 @@ from convert.config import Config
 from convert.family import Family, Key, rule
 from convert.keys import COMMON
 from convert.operations import Transpose
+from convert.taken_for_granted import GELU, only
 
 
 def _plain(config: Config) -> bool:
-    """Whether attention is scaled as llama.cpp scales it."""
-    odd = config.get("scale_attn_by_inverse_layer_idx", default=False)
-    return not odd and config.get("scale_attn_weights", default=True) is True
+    """Whether attention is scaled alike in all blocks."""
+    return not config.get("scale_attn_by_inverse_layer_idx")
 
 
 FAMILY = Family(
@@ -46,4 +46,5 @@ FAMILY = Family(
     prefixes=("transformer.", ""),
     drop=(r".*\.attn\.(masked_)?bias",),
     accepts=_plain,
+    adjust=only(scale_attn_weights=True, activation_function=GELU),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from convert.family import Family, Key, rule
 from convert.keys import FEED_FORWARD, partial_rotary, unusual_base
 from convert.operations import Groups
+from convert.taken_for_granted import GELU, only
 
 FAMILY = Family(
     architectures=("GPTNeoXForCausalLM", "GPTNeoXModel"),
@@ -38,4 +39,5 @@ FAMILY = Family(
         Key("attention.layer_norm_epsilon", ("layer_norm_eps",), "f32", default=1e-5),
     ),
     prefixes=("gpt_neox.", ""),
+    adjust=only(attention_bias=True, hidden_act=GELU),
 )

@@ -11,6 +11,7 @@ from convert.family import Family, Key, rule
 from convert.keys import COMMON
 from convert.operations import Groups
 from convert.rules import EMBEDDING, HEAD_BIASED, NORMS_BIASED, STRAIGHT, VALUES
+from convert.taken_for_granted import GELU, both, only
 
 
 def _keys_counted(config: Config) -> Config:
@@ -46,7 +47,7 @@ FAMILIES = (
         ),
         prefixes=("transformer.", ""),
         drop=(r".*\.attn\.(masked_)?bias",),
-        adjust=_keys_counted,
+        adjust=both(only(activation_function=GELU, scale_attn_weights=True), _keys_counted),
     ),
     Family(
         name="2",

@@ -12,8 +12,12 @@ from convert.family import Family, Key, Rule, rule
 from convert.keys import common
 from convert.operations import SAME, Operation
 from convert.operations_apart import RootScale
+from convert.taken_for_granted import only
 
 TABLES = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+
+
+ACTIVATION = only(feed_forward_proj=("relu", "gated-gelu"), relative_attention_max_distance=128)
 
 
 def _one_table(config: Config, name: str) -> str:
@@ -92,6 +96,7 @@ def _whole(name: str, tied: bool, last: Operation) -> Family:
         prefixes=("",),
         accepts=lambda config: _tied(config) is tied,
         place=_one_table,
+        adjust=ACTIVATION,
     )
 
 
@@ -108,5 +113,6 @@ FAMILIES = (
         prefixes=("",),
         drop=(r"decoder\..*", r"lm_head\.weight"),
         place=_one_table,
+        adjust=ACTIVATION,
     ),
 )

@@ -11,6 +11,7 @@ import pytest
 from convert.config import Config
 from convert.families import all_families, family_of
 from convert.refusals import THERE, entries, refusal_of, refuse
+from engine.api.errors import UserError
 
 LANGUAGES = Path(__file__).parents[2] / "desktop" / "languages"
 NAMED = {
@@ -137,3 +138,29 @@ def test_no_refused_architecture_is_claimed_without_a_condition() -> None:
     claimed = {name for family in all_families().values() for name in family.architectures}
     refused = {name for entry in entries().values() if not entry.get("when") for name in entry["architectures"]}
     assert not claimed & refused
+
+
+@pytest.mark.parametrize(
+    ("architecture", "values", "key"),
+    [
+        ("GPT2LMHeadModel", {"scale_attn_weights": False}, "scale_attn_weights"),
+        ("BloomForCausalLM", {"apply_residual_connection_post_layernorm": True}, None),
+        ("GPTNeoXForCausalLM", {"attention_bias": False}, "attention_bias"),
+        ("FalconForCausalLM", {"num_attention_heads": 8, "bias": True}, "bias"),
+        ("BaichuanForCausalLM", {"num_hidden_layers": 24}, "num_hidden_layers"),
+        ("T5EncoderModel", {"feed_forward_proj": "gated-silu"}, "feed_forward_proj"),
+        ("T5ForConditionalGeneration", {"relative_attention_max_distance": 64}, "relative_attention_max_distance"),
+        ("BertModel", {"hidden_act": "relu"}, "hidden_act"),
+        ("BertModel", {"position_embedding_type": "relative_key"}, "position_embedding_type"),
+        ("RobertaModel", {"hidden_act": "silu"}, "hidden_act"),
+        ("GPTBigCodeForCausalLM", {"n_head": 4, "activation_function": "relu"}, "activation_function"),
+    ],
+)
+def test_what_llama_takes_for_granted_must_be_so(architecture: str, values: dict[str, Any], key: str | None) -> None:
+    config = Config({"architectures": [architecture], **values})
+    found = family_of(config)
+    assert found is not None
+    with pytest.raises(UserError) as caught:
+        found[1].adjust(config)
+    assert caught.value.code == "fixed_in_llama"
+    assert caught.value.values["key"] == (key or next(iter(values)))
