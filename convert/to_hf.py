@@ -13,7 +13,7 @@ import numpy as np
 
 from convert.checkpoint import DTYPES, Source
 from convert.config import Config
-from convert.families import family_of_arch
+from convert.families import families_of_arch
 from convert.family import Family, Rule, filled, pattern
 from convert.gguf_source import GGUF
 from convert.operations import Laid
@@ -40,9 +40,10 @@ MODEL_TYPES = {
     "hunyuan-dense": "hunyuan_v1_dense",
     "hunyuan-moe": "hunyuan_v1_moe",
 }
-# What no key of a family's own list gives back.
+# transformers' usual word, where a key has no source or several.
 _BACK = {
     "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size",
     "rope.freq_base": "rope_theta",
     "attention.sliding_window": "sliding_window",
     "expert_feed_forward_length": "moe_intermediate_size",
@@ -55,18 +56,23 @@ _USUAL = ("attention.key_length", "attention.value_length")
 def config_of(model: GGUF) -> tuple[str, Family, Config]:
     """The family (with its id) and a config.json of a model. Raises UserError no_way_back_arch."""
     arch = str(model.value("general.architecture", ""))
-    values: dict[str, Any] = {"num_hidden_layers": model.value("{arch}.block_count")}
-    found = family_of_arch(arch, Config(values))
-    if found is None:
+    known = families_of_arch(arch)
+    if not known:
         raise UserError(
             "no_way_back_arch",
             f"A checkpoint cannot be made of a model of the architecture {arch or '?'}.",
             "Use the original checkpoint.",
             name=arch or "?",
         )
-    identity, family = found
-    values |= _values(model, family)
-    return identity, family, Config(values)
+    identity, family = next((one for one in known if not _left(model, one[1])), known[0])
+    return identity, family, Config(_values(model, family))
+
+
+def _left(model: GGUF, family: Family) -> set[str]:
+    """Tensors of the model that a family has no rule for."""
+    rules = [pattern(target) for rule in family.rules for target in rule.targets]
+    extra = {extra.name for extra in family.extras}
+    return {name for name in model.tensors if name not in extra and not any(rule.fullmatch(name) for rule in rules)}
 
 
 def _values(model: GGUF, family: Family) -> dict[str, Any]:
@@ -79,7 +85,7 @@ def _values(model: GGUF, family: Family) -> dict[str, Any]:
     }
     for key in family.keys:
         value = model.value("{arch}." + key.name)
-        name = key.sources[0] if key.sources else _BACK.get(key.name, "")
+        name = _BACK.get(key.name) or (key.sources[0] if key.sources else "")
         if value is not None and name and "." not in name:
             values[name] = value
     for name, own in _BACK.items():

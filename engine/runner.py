@@ -169,12 +169,14 @@ class Runner:
             peak_bytes=end.get("peak_bytes", 0),
         )
         with self._lock:
-            del self._running[job], self._threads[job]
+            del self._running[job]
         if state in ("done", "cancelled"):  # once it is done the folder has its final name; its lock is left
             self._discard(job)
-        row = self._report(job)
-        for tell in self.ended:
-            tell(row)
+        for tell in self.ended:  # before clients hear of it: who has waited for the end may close the engine then
+            tell(self.get(job))
+        self._report(job)
+        with self._lock:
+            del self._threads[job]
         self._fill()
 
     def _set(self, job: str, **values: Any) -> None:

@@ -31,7 +31,7 @@ def family_of(config: Config) -> tuple[str, Family] | None:
     return None
 
 
-def family_of_arch(arch: str, config: Config) -> tuple[str, Family] | None:
-    """The family whose files have this GGUF architecture; the first one by name that accepts the config."""
+def families_of_arch(arch: str) -> list[tuple[str, Family]]:
+    """The families whose files have this GGUF architecture, the one that is named like it first."""
     fitting = [(name, family) for name, family in all_families().items() if family.arch == arch]
-    return next((one for one in fitting if one[1].accepts(config)), fitting[0] if fitting else None)
+    return sorted(fitting, key=lambda one: one[0].partition("/")[0] != arch.replace("-", "_"))

@@ -1,39 +1,123 @@
-"""The job that makes a GGUF file of a checkpoint: planned from headers, then streamed, then checked, then renamed."""
+"""The job that makes a GGUF file of a checkpoint: planned from headers, then streamed, then checked, then renamed.
+
+Small types are measured against the model in 16 bits, which is made beside them for that and then removed; without a
+report, or with an importance matrix at hand, they come straight from the checkpoint and nothing lies between.
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from convert.conversion import Ready, prepare, shown
-from convert.plan import Plan, check_room
+from convert.finish import compared, publish
+from convert.plan import FILE_TYPES, Plan, check_room
 from convert.quantized_stream import encoder
+from convert.recipe import recipe
+from convert.report import Facts, report_file
+from convert.split import write_split
+from convert.stages import stage
 from convert.stream import encode_slab, write
+from convert.vocabulary.verify import Agreement, require, verify, write_alone
 from engine.api.errors import UserError
 from engine.api.job import Job
 
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
-    """Params: source (a checkpoint's folder), out, type (a recipe), imatrix ("" or a file), dry_run.
+    """Params: source (a checkpoint's folder), out, type (a recipe), imatrix ("", "auto" or a file), split_bytes (0: one
+    file), report (measure a quantized result; true), override_vocabulary, dry_run.
 
-    Gives path, bytes, sha256, bits, family, tensors, losses, warnings.
+    Gives path, bytes, sha256, bits, family, tensors, losses, warnings, vocabulary, report, comparison.
     """
-    out, imatrix = Path(params["out"]), params.get("imatrix", "")
-    ready = prepare(Path(params["source"]), params["type"], bool(imatrix))
+    out = Path(params["out"])
+    imatrix = str(params.get("imatrix") or "")
+    source = Path(params["source"])
+    if params.get("projector"):
+        ready, imatrix = prepare_projector(source, params["type"]), ""
+    else:
+        ready = prepare(source, params["type"], bool(imatrix))
     if params.get("dry_run"):
         return shown(ready) | {"path": str(out), "sha256": ""}
-    return direct(ready, out, imatrix, job)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    agreement = Agreement(0, 0) if params.get("bare") else _vocabulary(ready, params, job)
+    if _staged(params, imatrix):
+        found = _through_sixteen_bits(params, imatrix, ready, job)
+    else:
+        found = _direct(ready, params, imatrix, job)
+    return _published(found, ready, agreement, params, job)
 
 
-def direct(ready: Ready, out: Path, imatrix: str, job: Job) -> dict[str, Any]:
-    """Stream the file into the job's folder, read it again, give it its name."""
-    check_room(ready.plan, out)
+def _staged(params: dict[str, Any], imatrix: str) -> bool:
+    """Whether the model in 16 bits is needed on the way."""
+    quantized = recipe(params["type"]).type not in FILE_TYPES
+    return imatrix == "auto" or (quantized and params.get("report", True) and not params.get("split_bytes"))
+
+
+def _vocabulary(ready: Ready, params: dict[str, Any], job: Job) -> Agreement:
+    """Our tokens against llama.cpp's, before anything large is written. Raises UserError vocabulary_disagrees."""
+    path = job.folder / "vocabulary.gguf"
+    write_alone(ready.vocabulary, path)
+    try:
+        agreement = verify(ready.vocabulary, ready.checkpoint.folder, path, ready.checkpoint.config)
+    finally:
+        path.unlink(missing_ok=True)
+    require(agreement, bool(params.get("override_vocabulary")))
+    return agreement
+
+
+def _direct(ready: Ready, params: dict[str, Any], imatrix: str, job: Job) -> dict[str, Any]:
+    """Stream the file into the job's folder and read its header again."""
+    check_room(ready.plan, Path(params["out"]))
     path = job.folder / "model.gguf"
-    written = write(ready.plan, ready.checkpoint, path, job, encoder(_importance(imatrix)) if imatrix else encode_slab)
-    _check(path, ready.plan)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(out)
-    return shown(ready, written) | {"path": str(out), "sha256": written.sha256}
+    encode = encoder(_importance(imatrix)) if imatrix else encode_slab
+    if params.get("split_bytes"):
+        files, written = write_split(ready.plan, ready.checkpoint, path, job, encode, int(params["split_bytes"]))
+    else:
+        written = write(ready.plan, ready.checkpoint, path, job, encode)
+        files = [path]
+        _check(path, ready.plan)
+    return shown(ready, written) | {"files": [str(file) for file in files], "sha256": written.sha256}
+
+
+def _through_sixteen_bits(params: dict[str, Any], imatrix: str, ready: Ready, job: Job) -> dict[str, Any]:
+    """The model in 16 bits, quantized, compared with it."""
+    from convert.jobs import quantize
+
+    kind = "bf16" if ready.checkpoint.dtype() == "BF16" else "f16"
+    whole = job.folder / "whole.gguf"
+    asked = {**params, "out": str(whole), "type": kind, "imatrix": "", "report": False, "split_bytes": 0, "bare": True}
+    first = stage(job, "convert", run, asked)
+    small = job.folder / "model.gguf"
+    wanted = {"source": str(whole), "out": str(small), "type": params["type"], "imatrix": imatrix, "report": False}
+    made = stage(job, "quantize", quantize.run, wanted | {"text": params.get("text") or "builtin"})
+    found = made | {"files": made["files"], "family": first["family"], "losses": first["losses"]}
+    found["warnings"] = [*first["warnings"], *made["warnings"]]
+    if params.get("report", True):
+        found["comparison"] = compared(whole, small, params, job)
+    whole.unlink(missing_ok=True)
+    return found
+
+
+def _published(
+    found: dict[str, Any], ready: Ready, agreement: Agreement, params: dict[str, Any], job: Job
+) -> dict[str, Any]:
+    """Give the file its name, and put report and card beside it."""
+    found = found | {"vocabulary": agreement.to_json(), "warnings": [*found["warnings"], *agreement.notes]}
+    if params.get("bare"):  # a stage of another conversion
+        Path(found["files"][0]).replace(params["out"])
+        return found | {"path": params["out"]}
+    folder = ready.checkpoint.folder
+    facts = Facts(
+        source={"name": folder.name, "family": ready.plan.family, "architecture": ready.checkpoint.config.architecture},
+        result={name: found[name] for name in ("bytes", "sha256", "bits")} | {"type": recipe(params["type"]).id},
+        settings={name: params[name] for name in ("type", "imatrix", "split_bytes") if params.get(name)},
+        quality=found.get("comparison"),
+        warnings=list(found["warnings"]),
+    )
+    names = publish([Path(file) for file in found["files"]], Path(params["out"]), facts, folder)
+    shutil.rmtree(job.folder / "quantize", ignore_errors=True)
+    return found | {"path": str(names[0]), "files": [str(name) for name in names], "report": str(report_file(names[0]))}
 
 
 def _importance(path: str) -> dict[str, Any]:

@@ -51,6 +51,13 @@ class Job:
         if time.monotonic() - self._last_report >= 1 / REPORTS_PER_S:
             self.flush()
 
+    def pass_on(self, event: dict[str, Any]) -> None:
+        """What a job within this one reports is this one's progress."""
+        if event["event"] == "step":
+            self.step(event["done"], event["total"], event["unit"], event["text"])
+        else:
+            self.note(event["text"], event["level"])
+
     def flush(self) -> None:
         """Send the last progress held back by the rate limit."""
         if self._last_event:

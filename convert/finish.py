@@ -1,0 +1,63 @@
+"""The end of every conversion: what was made is measured, gets its name, and its report and card beside it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from convert import report
+from convert.report import Facts
+from convert.stages import stage
+from engine.api.job import Job
+
+# Chunks of 512 tokens that a report reads: what a processor does in some ten minutes.
+FEWEST, MOST, OF_A_BILLION = 12, 100, 40
+
+
+def compared(source: Path, made: Path, params: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Read the same text with both, on the built-in text or `report_text`; as many chunks as their size allows."""
+    from convert.jobs import compare
+
+    chunks = int(params.get("report_chunks") or 0) or chunks_for(source)
+    asked = {"a": str(source), "b": str(made), "text": params.get("report_text") or "builtin", "chunks": chunks}
+    return stage(job, "compare", compare.run, asked)
+
+
+def chunks_for(model: Path) -> int:
+    """More for small models: their figures scatter, and they read quickly."""
+    from models.gguf_header import read
+
+    return max(FEWEST, min(MOST, round(OF_A_BILLION * 1e9 / max(1, read(model).parameters))))
+
+
+def publish(files: list[Path], out: Path, facts: Facts, source: Path | None) -> list[Path]:
+    """Rename the files (of a split model to its parts' names), then write the report. The names in order."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    names = [out] if len(files) == 1 else [part_name(out, number, len(files)) for number in range(1, len(files) + 1)]
+    for file, name in reversed(list(zip(files, names, strict=True))):  # of parts the first one last
+        move(file, name)
+    report.write(names[0], facts, source)
+    return names
+
+
+def part_name(out: Path, number: int, count: int) -> Path:
+    """llama.cpp's name of a part, counted from one."""
+    return out.with_name(f"{out.name.removesuffix('.gguf')}-{number:05d}-of-{count:05d}.gguf")
+
+
+def move(file: Path, name: Path) -> None:
+    """Rename; over to another disk it is copied beside its place first. An earlier try may have done so already."""
+    if name.exists() and not file.exists():
+        return
+    try:
+        file.replace(name)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        beside = name.with_name(f".{name.name}.{os.getpid()}")
+        shutil.copyfile(file, beside)
+        beside.replace(name)
+        file.unlink()
