@@ -149,6 +149,7 @@ def type_of(family: Family, name: str, shape: tuple[int, ...], wished: str) -> t
     """The type a tensor gets, and why where it is not the one wished for."""
     for each, kind in family.types:
         if re.fullmatch(each, name):
+            kind = ("F16" if wished == "F16" else "F32") if kind == "F16/F32" else kind
             return kind, "the family wants it so"
     if len(shape) <= 1 or not name.endswith(".weight") or ALWAYS_F32.fullmatch(name):
         return "F32", "" if wished == "F32" else "always F32"

@@ -1,0 +1,64 @@
+"""A checkpoint's eyes to GGUF, planned like a language model, and checked: a file of a few bytes is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from convert.checkpoint import open_checkpoint
+from convert.conversion import Ready
+from convert.dequantize import unpacked
+from convert.keys import entries_of
+from convert.metadata import general_entries
+from convert.plan import FILE_TYPES, Plan, Planned, counts_of, tensors_of
+from convert.projectors import projector_of
+from convert.vision import ARCH, no_eyes
+from convert.vocabulary import Vocabulary
+from engine.api.errors import UserError
+
+
+def prepare_projector(source: Path, wished: str) -> Ready:
+    """Open the checkpoint and plan its projector's file.
+
+    Raises UserError no_eyes, no_preprocessor, projector_type, projector_absurd and what a language model's plan raises.
+    """
+    checkpoint, notes = unpacked(open_checkpoint(source))
+    found = projector_of(checkpoint.config)
+    if found is None:
+        raise no_eyes()
+    identity, family = found
+    checkpoint.config = family.adjust(checkpoint.config)
+    kind = wished.upper()
+    if kind not in FILE_TYPES:
+        names = ", ".join(name.lower() for name in FILE_TYPES)
+        raise UserError(
+            "projector_type", f"A projector cannot be of type {wished}.", f"Choose one of {names}.", types=names
+        )
+    tensors = tensors_of(family, checkpoint, kind)
+    general = general_entries(checkpoint.folder, ARCH, counts_of(tensors), notes)
+    entries = {"general.architecture": ("str", ARCH), **general, **entries_of(ARCH, family.keys, checkpoint.config)}
+    entries |= {"general.type": ("str", "mmproj"), "general.file_type": ("u32", FILE_TYPES[kind])}
+    entries = {name: entry for name, entry in entries.items() if not name.startswith(f"{ARCH}.rope.")}
+    plan = Plan(identity, entries, tensors, tuple(notes))
+    check_size(plan)
+    return Ready(checkpoint, family, plan, Vocabulary("none", {}, 0, "", ()))
+
+
+def check_size(plan: Plan) -> None:
+    """Whether each block is there and as large as the header says. Raises UserError projector_absurd."""
+    width = int(plan.entries[f"{ARCH}.vision.embedding_length"][1])
+    blocks = int(plan.entries[f"{ARCH}.vision.block_count"][1])
+    whole = [sum(_of(tensor, block) for tensor in plan.tensors) >= 4 * width * width for block in range(blocks)]
+    led = any(tensor.name.startswith("mm.") for tensor in plan.tensors)
+    if not all(whole) or not led or not blocks:
+        raise UserError(
+            "projector_absurd",
+            f"The projector would have {sum(whole)} of {blocks} blocks: the checkpoint's vision tower is not whole.",
+            "Download all of its files again, or take the original model's projector.",
+            found=sum(whole),
+            blocks=blocks,
+        )
+
+
+def _of(tensor: Planned, block: int) -> int:
+    """How many values a tensor adds to a block."""
+    return tensor.elements if tensor.name.startswith(f"v.blk.{block}.") else 0
