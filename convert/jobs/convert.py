@@ -13,6 +13,7 @@ from typing import Any
 from convert.conversion import Ready, prepare, shown
 from convert.finish import compared, publish
 from convert.plan import FILE_TYPES, Plan, check_room
+from convert.projection import prepare_projector
 from convert.quantized_stream import encoder
 from convert.recipe import recipe
 from convert.report import Facts, report_file
@@ -26,17 +27,15 @@ from engine.api.job import Job
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: source (a checkpoint's folder), out, type (a recipe), imatrix ("", "auto" or a file), split_bytes (0: one
-    file), report (measure a quantized result; true), override_vocabulary, dry_run.
+    file), report (measure a quantized result; true), override_vocabulary, dry_run, projector (its eyes instead of it).
 
     Gives path, bytes, sha256, bits, family, tensors, losses, warnings, vocabulary, report, comparison.
     """
     out = Path(params["out"])
     imatrix = str(params.get("imatrix") or "")
-    source = Path(params["source"])
     if params.get("projector"):
-        ready, imatrix = prepare_projector(source, params["type"]), ""
-    else:
-        ready = prepare(source, params["type"], bool(imatrix))
+        return _eyes(params, job)
+    ready = prepare(Path(params["source"]), params["type"], bool(imatrix))
     if params.get("dry_run"):
         return shown(ready) | {"path": str(out), "sha256": ""}
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -46,6 +45,16 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     else:
         found = _direct(ready, params, imatrix, job)
     return _published(found, ready, agreement, params, job)
+
+
+def _eyes(params: dict[str, Any], job: Job) -> dict[str, Any]:
+    """The projector of a model that sees, a file of its own: without a vocabulary, small enough to stay whole."""
+    ready = prepare_projector(Path(params["source"]), params["type"])
+    if params.get("dry_run"):
+        return shown(ready) | {"path": params["out"], "sha256": ""}
+    job.folder.mkdir(parents=True, exist_ok=True)
+    found = _direct(ready, {**params, "split_bytes": 0}, "", job)
+    return _published(found, ready, Agreement(0, 0), params, job)
 
 
 def _staged(params: dict[str, Any], imatrix: str) -> bool:
