@@ -77,7 +77,8 @@ class Original:
         with self._source.blaming(name):
             pieces = SentencePieceProcessor(model_file=str(self._source.folder / name))
         shifted = 1 if name == _SENTENCEPIECE[0] else 0
-        unknown = int(self._vocabulary.entries.get("tokenizer.ggml.unknown_token_id", ("u32", 0))[1])
+        usual = 3 if shifted else pieces.unk_id()
+        unknown = int(self._vocabulary.entries.get("tokenizer.ggml.unknown_token_id", ("u32", usual))[1])
 
         def encode(text: str) -> list[int]:
             ids = pieces.encode(text)
