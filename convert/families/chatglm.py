@@ -37,9 +37,14 @@ KEYS = (
 )
 
 
-def _second_or_third(config: Config) -> bool:
+def is_fourth(config: Config) -> bool:
+    """GLM-4 9B has the same architecture, more words, and several tokens that end a text."""
     words = config.get("padded_vocab_size", "vocab_size", default=0)
-    return config.has("ffn_hidden_size") and not (isinstance(words, int) and words > GLM4_WORDS)
+    return isinstance(config.get("eos_token_id"), list) or (isinstance(words, int) and words > GLM4_WORDS)
+
+
+def _second_or_third(config: Config) -> bool:
+    return config.has("ffn_hidden_size") and not is_fourth(config)
 
 
 def _keys_counted(config: Config) -> Config:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from convert.config import Config
 from convert.family import Family, Key, rule
 from convert.keys import COMMON
-from convert.named_tokens import prefix_space
 from convert.operations import Split
 from convert.rules import EMBEDDING, EXPERTS, FEED_FORWARD, HEAD, NORMS, ROUTER, SHARED_EXPERTS, STRAIGHT, VALUES
 
@@ -45,7 +44,6 @@ FAMILIES = (
         vocabulary=("spm", "llama_hf"),
         prefixes=PREFIXES,
         adjust=_rows,
-        entries=prefix_space,
         name="dense",
     ),
     Family(
@@ -74,7 +72,6 @@ FAMILIES = (
         prefixes=PREFIXES,
         drop=(r"(model|ernie)\.mtp_(block|emb_norm|hidden_norm|linear_proj)\..*",),
         adjust=_rows,
-        entries=prefix_space,
         name="moe",
     ),
 )

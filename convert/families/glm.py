@@ -6,28 +6,16 @@ keys that this form does not have. Here they come from config.json.
 
 from __future__ import annotations
 
-from convert.config import Config
-from convert.families.chatglm import GLM4_WORDS, RULES
 from convert.families.chatglm import KEYS as CHATGLM_KEYS
-from convert.family import Entries, Family, Key, rule
+from convert.families.chatglm import RULES, is_fourth
+from convert.family import Family, Key, rule
 from convert.keys import COMMON, partial_rotary
-from convert.named_tokens import named
 from convert.rules import EMBEDDING, HEAD, NORMS, STRAIGHT, VALUES
 
 FUSED_FEED_FORWARD = (
     rule("layers.{i}.mlp.gate_up_proj.weight", "blk.{i}.ffn_up.weight"),
     rule("layers.{i}.mlp.down_proj.weight", "blk.{i}.ffn_down.weight"),
 )
-
-
-def _fourth(config: Config) -> bool:
-    """By its many words; the first ChatGLM, which cannot run, has many, too, but no ffn_hidden_size."""
-    words = config.get("padded_vocab_size", "vocab_size", default=0)
-    return config.has("ffn_hidden_size") and isinstance(words, int) and words > GLM4_WORDS
-
-
-def _tokens(config: Config, entries: Entries) -> Entries:
-    return named(entries, eos="<|endoftext|>", eot="<|user|>", unk="<|endoftext|>")
 
 
 FAMILIES = (
@@ -44,7 +32,6 @@ FAMILIES = (
             Key("rope.dimension_count", value=lambda config: partial_rotary(config, 0.5)),
             Key("tokenizer.ggml.add_bos_token", kind="bool", default=False),
         ),
-        entries=_tokens,
         name="hf",
     ),
     Family(
@@ -55,8 +42,7 @@ FAMILIES = (
         vocabulary=("bpe", "tiktoken"),
         prefixes=("transformer.", ""),
         drop=(r".*\.rotary_pos_emb\.inv_freq",),
-        accepts=_fourth,
-        entries=_tokens,
+        accepts=is_fourth,
         name="chat",
     ),
 )

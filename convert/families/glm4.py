@@ -5,7 +5,6 @@ from __future__ import annotations
 from convert.families.glm import FUSED_FEED_FORWARD
 from convert.family import Family, Key, rule
 from convert.keys import COMMON, partial_rotary
-from convert.named_tokens import named
 from convert.rules import EMBEDDING, HEAD, NORMS, STRAIGHT, VALUES
 
 FAMILY = Family(
@@ -22,7 +21,4 @@ FAMILY = Family(
         *HEAD,
     ),
     keys=(*COMMON, Key("rope.dimension_count", value=lambda config: partial_rotary(config, 0.5))),
-    entries=lambda config, entries: named(
-        entries, eos="<|endoftext|>", eot="<|user|>", unk="<|endoftext|>", bos="<|endoftext|>"
-    ),
 )

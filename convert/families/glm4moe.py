@@ -5,10 +5,8 @@ A checkpoint that was saved without that layer gets a file without it; llama.cpp
 
 from __future__ import annotations
 
-from convert.config import Config
-from convert.family import Entries, Family, Key, rule
+from convert.family import Family, Key, rule
 from convert.keys import COMMON, gating, partial_rotary
-from convert.named_tokens import named
 from convert.next_token import MORE_LAYERS
 from convert.rules import (
     EMBEDDING,
@@ -27,11 +25,6 @@ from convert.rules import (
 )
 
 SIGMOID = 2
-
-
-def glm_tokens(config: Config, entries: Entries) -> Entries:
-    """<|endoftext|> as the end of a turn would let the model write on for ever."""
-    return named(entries, bos="[gMASK]", eot="<|user|>", unk="<|endoftext|>", eom="<|observation|>")
 
 
 FAMILY = Family(
@@ -66,5 +59,4 @@ FAMILY = Family(
     ),
     prefixes=TEXT_PREFIXES,
     drop=OTHER_SENSES,
-    entries=glm_tokens,
 )

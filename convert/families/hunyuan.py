@@ -1,7 +1,4 @@
-"""Hunyuan dense (0.5B to 7B) and MoE (A13B): heads normed after they are turned, a rotary base stretched by alpha.
-
-The ids that their config.json gives for the beginning and the end of a text are not those of their tokenizers.
-"""
+"""Hunyuan dense (0.5B to 7B) and MoE (A13B): heads normed after they are turned, a rotary base stretched by alpha."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from typing import Any
 from convert.config import Config
 from convert.family import Entries, Family, Key, rule
 from convert.keys import COMMON
-from convert.named_tokens import named
 from convert.rules import EMBEDDING, EXPERTS, FEED_FORWARD, HEAD, NORMS, STRAIGHT, VALUES, without_tied_head
 
 REACH = 256 * 1024  # tokens: what alpha is chosen for; config.json says 32768
@@ -59,8 +55,8 @@ STRETCHED = (
 
 
 def _dense_tokens(config: Config, entries: Entries) -> Entries:
-    """What ends a turn, as generation_config.json says; the 7B's beginning is named wrongly."""
-    found = named(entries, replace=True, bos="<|startoftext|>") if config.get("hidden_size") == 4096 else dict(entries)
+    """What ends a turn, as generation_config.json says."""
+    found = dict(entries)
     said = config.beside("generation_config.json")
     ends = said.get("eos_token_id") if isinstance(said, dict) else None
     if isinstance(ends, list) and len(ends) >= 2 and isinstance(ends[0], int):
@@ -101,7 +97,6 @@ FAMILIES = (
             *STRETCHED,
         ),
         vocabulary=("tiktoken", "bpe"),
-        entries=lambda config, entries: named(entries, replace=True, bos="<|bos|>"),
         place=without_tied_head,
         name="moe",
     ),

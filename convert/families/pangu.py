@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from convert.family import Family, Key
 from convert.keys import COMMON, ROPE_DIMENSION, VOCABULARY_SIZE
-from convert.named_tokens import prefix_space
 from convert.rules import EMBEDDING, FEED_FORWARD, HEAD, NORMS, STRAIGHT, VALUES, without_tied_head
 
 FAMILY = Family(
@@ -19,6 +18,5 @@ FAMILY = Family(
         Key("attention.value_length", value=lambda config: config.size("head_dim")),
     ),
     vocabulary=("spm", "llama_hf"),
-    entries=prefix_space,
     place=without_tied_head,
 )
