@@ -123,12 +123,17 @@ def _check(order: Order, plan: Plan) -> None:
     if order.int4 and not writes(plan.task):
         raise int4.no_int4(f"{plan.kind} does not write text")
     order.out.parent.mkdir(parents=True, exist_ok=True)
-    need, free = int(plan.weights * (DISK + 0.3 * order.int8)), hardware.free_disk(order.out.parent)
+    need, free = _room(order, plan), hardware.free_disk(order.out.parent)
     if need > free:
         raise disk_full(need, free)
     memory = int(plan.weights * MEMORY) + LIBRARIES
     if memory > hardware.free_memory():
         raise out_of_memory(memory)
+
+
+def _room(order: Order, plan: Plan) -> int:
+    """Bytes on the disk while it is made."""
+    return int(plan.weights * (DISK + 0.3 * order.int8))
 
 
 class Exporter:
@@ -138,7 +143,7 @@ class Exporter:
         log.unlink(missing_ok=True)
         # -P: this folder's modules must not stand before libraries of the same names.
         self._child = Child([str(python), "-P", str(INSIDE)], log, environment.child_environment())
-        self._stage, self.peak = STAGES[0], 0
+        self._stage, self._need, self.peak = STAGES[0], 0, 0
 
     def __enter__(self) -> Exporter:
         """Itself."""
@@ -149,7 +154,7 @@ class Exporter:
 
     def export(self, order: Order, plan: Plan, traced: Path, job: Job) -> dict[str, Any]:
         """What `tracing.export` found. Raises UserError, Cancelled."""
-        self._stage = STAGES[0]
+        self._stage, self._need = STAGES[0], _room(order, plan)
         self._child.send(json.dumps(_request(order, plan, traced)))
         for line in self._child.lines(lambda: self._tick(job)):
             said = json.loads(line)
@@ -172,6 +177,8 @@ class Exporter:
         words = self._child.last_words()
         if self._child.status() < 0:
             return out_of_memory(self.peak)
+        if "No space left" in words:
+            return disk_full(self._need, hardware.free_disk(self._child.log.parent))
         if self._stage == STAGES[0] or words.startswith(("ModuleNotFoundError", "ImportError")):
             environment.discard()
             return _broken(words)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert.onnx import int4
 from convert.onnx.int8 import TRAIL
+from convert.report import licence
 from engine.api.errors import UserError
 from engine.api.folders import write_json
 
@@ -80,7 +82,7 @@ def _report(order: Order, ready: Path, found: dict[str, Any]) -> dict[str, Any]:
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "source": {
             "name": order.source.name,
-            "license": licence(order.source),
+            "license": licence(order.source),  # {"id", "name", "link", "from"}
             "files": {file.name: _sha256(file) for file in sorted([*weights, order.source / "config.json"])},
         },
         "settings": {"int8": order.int8, "int4": order.int4},
@@ -98,24 +100,17 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def licence(source: Path) -> str:
-    """What the front matter of the source's card says, "" if it does not."""
-    try:
-        lines = (source / CARD).read_text(encoding="utf-8", errors="replace")[:20_000].splitlines()
-    except OSError:
-        return ""
-    if not lines or lines[0].strip() != "---":
-        return ""
-    said = next((line for line in lines[1:] if line.startswith(("license:", "---"))), "")
-    return said.removeprefix("license:").strip(" \"'") if said.startswith("license:") else ""
-
-
 def card(report: dict[str, Any]) -> str:
     """The model card: what it was made of, how, and how close it came."""
     source, agreement = report["source"], report["agreement"]
-    front = ["---", *([f"license: {source['license']}"] if source["license"] else []), "library_name: onnx", "---", ""]
+    own = {"license": "id", "license_name": "name", "license_link": "link"}
+    stated = {key: source["license"][name] for key, name in own.items() if source["license"].get(name)}
+    front = ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in stated.items())]
     lines = [
-        f"# {source['name']} as ONNX",
+        "library_name: onnx",
+        "---",
+        "",
+        f"# {_plain(source['name'])} as ONNX",
         "",
         f"Exported for the task {report['task']} on {report['made'][:10]} and compared with its source over "
         f"{agreement['texts']} English and Chinese texts.",
@@ -125,11 +120,17 @@ def card(report: dict[str, Any]) -> str:
         *_row("32 bits", agreement, "agrees" if agreement["holds"] else "disagrees"),
         *(_row("8 bits", report["int8"], report["int8"]["verdict"]) if "int8" in report else []),
         "",
-        f"Source files (sha256): {', '.join(f'{name} {value[:16]}' for name, value in source['files'].items())}.",
+        "Source files (sha256): "
+        + ", ".join(f"{_plain(name)} {value[:16]}" for name, value in source["files"].items()),
         f"Made with {', '.join(f'{name} {version}' for name, version in report['versions'].items())}.",
         "",
     ]
     return "\n".join(front + lines)
+
+
+def _plain(text: str) -> str:
+    """A name that cannot break out of its place in Markdown."""
+    return re.sub(r"[^\w .+-]", "_", text)[:100]
 
 
 def _figures(said: dict[str, Any]) -> list[str]:

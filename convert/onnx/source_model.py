@@ -154,7 +154,8 @@ def continuation(model: Any, asked: Asked) -> list[list[int]]:
 def _continued(model: Any, ids: list[int]) -> list[int]:
     import torch
 
-    piece, past, found = torch.tensor([ids]), None, []
+    piece, past = torch.tensor([ids]), None
+    found: list[int] = []
     while len(found) < GENERATED:
         out = model(input_ids=piece, past_key_values=past, use_cache=True)
         piece, past = out.logits[:, -1:].argmax(-1), out.past_key_values

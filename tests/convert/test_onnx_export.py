@@ -250,9 +250,9 @@ def test_a_job_killed_in_the_middle_and_done_again(ready: Path, checkpoints: Pat
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert (said["folder"], said["model"]) == (str(out), "")  # a network that writes is not run from ONNX here
     assert said["agreement"]["holds"]
-    assert report["source"]["license"] == "mit"
+    assert report["source"]["license"]["id"] == "mit"
     assert set(report["files"]) | {"report.json", "README.md"} == set(said["files"])
-    assert "license: mit" in (out / "README.md").read_text(encoding="utf-8")
+    assert 'license: "mit"' in (out / "README.md").read_text(encoding="utf-8")
     assert [place.name for place in tmp_path.iterdir()] == ["tiny-opt"]
     with pytest.raises(UserError) as error:
         run(source, out)
