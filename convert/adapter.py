@@ -39,10 +39,13 @@ def placed(adapter: Adapter, family: Family, config: Config) -> tuple[float, lis
     alpha = _alpha(adapter)
     groups: dict[tuple[int, str], dict[tuple[int, int], Pair]] = {}
     for pair in adapter.pairs.values():
-        found = family.places(family.place(config, f"{pair.module}.weight"))
-        if found is None:
+        name = f"{pair.module}.weight"
+        found = family.places(family.place(config, name))
+        if found is None or (config.names and name not in config.names):
             raise _of_another(pair.module)
         rule, number, places = found
+        if int(places.get("i", 0)) >= config.size("layers"):
+            raise _of_another(pair.module)
         key = (family.rules.index(rule), places.get("i", ""))
         groups.setdefault(key, {})[number, int(places.get("e", 0))] = pair
     made: list[Placed] = []

@@ -5,17 +5,18 @@ Everything grows in the job's folder; what llama.cpp wrote is checked against th
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import shutil
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convert.finish import compared, publish
 from convert.mix import odd_tensor
 from convert.quantize_plan import Plan, Source, plan, read_source, with_types
 from convert.recipe import Recipe, recipe
+from convert.report import Facts, report_file
 from engine.api.errors import UserError
 from engine.api.job import Job
 from engine.llama.ggml_types import needs_importance
@@ -37,10 +38,11 @@ AUTO_CHUNKS = 64  # of 512 tokens; published comparisons find no steady gain fro
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: source, out, type (a recipe), imatrix ("", "auto" or a path), overrides [[pattern, type], …],
-    budget_bytes (0 = by type), dry_run, keep_split, threads (0 = all).
+    budget_bytes (0 = by type), dry_run, keep_split, threads (0 = all), report (compare with the source; true),
+    report_text, report_chunks, text (for imatrix "auto").
 
     Result: {path, files, bytes, sha256, bits, type, tensors: [{name, shape, from, to, bytes, fallback}], fallbacks,
-    warnings, report}. Raises Cancelled and UserError unknown_recipe, bad_override, needs_importance,
+    warnings, report, comparison}. Raises Cancelled and UserError unknown_recipe, bad_override, needs_importance,
     wrong_importance, budget_too_small, same_file, disk_full, and those of quantizing and of reading the source.
     """
     source, out = read_source(Path(params["source"])), Path(params["out"])
@@ -56,10 +58,19 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     if params.get("dry_run"):
         return _result(planned, [], out, "")
     _check_room(planned, job.folder, out)
-    quantize(request, lambda done, _, __, name: job.step(done, planned.file_bytes, "bytes", name))
+    files = _quantized(planned, request, job)
+    quality = compared(source.path, files[0], params, job) if params.get("report", True) and not split else None
+    return _deliver(planned, files, out, params, quality, job)
+
+
+def _quantized(planned: Plan, request: Request, job: Job) -> list[Path]:
+    """Run llama.cpp, or take what an earlier try of this job has made already, and check it."""
+    if not job.state.get("quantized"):
+        quantize(request, lambda done, _, __, name: job.step(done, planned.file_bytes, "bytes", name))
     files = written(request)
     verify(files, planned.types)
-    return _deliver(planned, files, out, job)
+    job.save({"quantized": True})
+    return files
 
 
 def _check_place(source: Source, out: Path) -> None:
@@ -185,40 +196,46 @@ def _check_room(planned: Plan, *folders: Path) -> None:
             raise disk_full(need, free)
 
 
-def _deliver(planned: Plan, files: list[Path], out: Path, job: Job) -> dict[str, Any]:
-    """Hash what was written, make it safe on the disk, give it its name."""
-    total, done, digests = sum(file.stat().st_size for file in files), 0, []
+def _deliver(
+    planned: Plan, files: list[Path], out: Path, params: dict[str, Any], quality: dict[str, Any] | None, job: Job
+) -> dict[str, Any]:
+    """Hash what was written, make it safe on the disk, give it its name, put the report beside it."""
+    digests = _digests(files, job)
+    result = _result(planned, files, out, digests[0])
+    source = {
+        "name": planned.source.path.name,
+        "bits": planned.source.bits,
+        "sha256": _sha256(planned.source.path, job),
+    }
+    facts = Facts(
+        source=source,
+        result={name: result[name] for name in ("type", "bits", "bytes", "sha256")},
+        settings={name: params[name] for name in ("type", "imatrix", "overrides", "budget_bytes") if params.get(name)},
+        tensors=dict(Counter(planned.types.values())),
+        quality=quality,
+        warnings=result["warnings"],
+    )
+    names = publish(files, out, facts, planned.source.path)
+    told = {"path": str(names[0]), "files": [str(name) for name in names], "report": str(report_file(names[0]))}
+    return result | told | ({"comparison": quality} if quality else {})
+
+
+def _digests(files: list[Path], job: Job) -> list[str]:
+    digests = [_sha256(file, job) for file in files]
     for file in files:
-        digest = hashlib.sha256()
         with file.open("rb+") as stream:
-            while data := stream.read(READ):
-                digest.update(data)
-                done += len(data)
-                job.step(done, total, "bytes", "checking")
             os.fsync(stream.fileno())
-        digests.append(digest.hexdigest())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    names = [out] if len(files) == 1 else [_part(out, number, len(files)) for number in range(1, len(files) + 1)]
-    for file, name in reversed(list(zip(files, names, strict=True))):  # of parts the first one last
-        _move(file, name)
-    return _result(planned, names, names[0], digests[0])
+    return digests
 
 
-def _part(out: Path, number: int, count: int) -> Path:
-    return out.with_name(f"{out.stem}-{number:05d}-of-{count:05d}.gguf")
-
-
-def _move(file: Path, name: Path) -> None:
-    """Rename; over to another disk it is copied beside its place first."""
-    try:
-        file.replace(name)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        beside = name.with_name(f".{name.name}.{os.getpid()}")
-        shutil.copyfile(file, beside)
-        beside.replace(name)
-        file.unlink()
+def _sha256(file: Path, job: Job) -> str:
+    digest, done, total = hashlib.sha256(), 0, file.stat().st_size
+    with file.open("rb") as stream:
+        while data := stream.read(READ):
+            digest.update(data)
+            done += len(data)
+            job.step(done, total, "bytes", "checking")
+    return digest.hexdigest()
 
 
 def _result(planned: Plan, files: list[Path], out: Path, sha256: str) -> dict[str, Any]:
