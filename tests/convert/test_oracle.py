@@ -39,7 +39,7 @@ def test_upstream_still_fails_where_we_say_it_does(conversions: Conversions, cas
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("case", CASES)
-def test_llama_loads_the_file(conversions: Conversions, case: str, kind: str) -> None:
+def test_the_file_loads(conversions: Conversions, case: str, kind: str) -> None:
     path, result = conversions.ours(case, kind)
     read = gguf_reading.read(path)
     assert llama_logits.loads(path) == len(read.entries["tokenizer.ggml.tokens"][1])
