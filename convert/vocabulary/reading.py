@@ -49,7 +49,8 @@ def read(folder: Path, config: Settings, kinds: tuple[str, ...], pre: str = "") 
     vocabulary_without_end.
     """
     source = Source(folder, config)
-    for kind in kinds:
+    # Mistral's newer models come with tekken.json alone, and are LLaMA's family otherwise.
+    for kind in (*kinds, "tekken") if "llama_hf" in kinds else kinds:
         if kind == "none":
             return Vocabulary("none", {"tokenizer.ggml.model": ("str", "none")}, 0, "")
         for reader in _READERS.get(kind, ()):

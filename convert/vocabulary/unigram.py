@@ -26,6 +26,7 @@ from convert.vocabulary.tokens import (
 Read = tuple[dict[str, tuple[str, Any]], tuple[str, ...]]
 _REALIGNED = (("<s>", CONTROL), ("<pad>", CONTROL), ("</s>", CONTROL), ("<unk>", UNKNOWN))
 _NOMIC_MASK = 250001
+_T5_UNKNOWN = 2
 
 
 def read(source: Source, pre: str = "") -> Read:
@@ -56,7 +57,13 @@ def _whole(source: Source, tokens: Tokens, encoder: bool, flags: tuple[bool, boo
         found["tokenizer.ggml.precompiled_charsmap"] = ("[u8]", charsmap)
     spare = sum(kind == UNUSED for kind in tokens.kinds)
     notes = (f"{spare} tokens of the model have no text; they are padded",) if spare else ()
-    return {**found, **Special(source, len(tokens.texts)).entries()}, notes
+    return {**found, **_unknown(tokens), **Special(source, len(tokens.texts)).entries()}, notes
+
+
+def _unknown(tokens: Tokens) -> dict[str, tuple[str, Any]]:
+    """Where the unknown piece is not T5's, which llama.cpp takes for granted: XLM-R has the end of a text there."""
+    place = next((place for place, kind in enumerate(tokens.kinds) if kind == UNKNOWN), _T5_UNKNOWN)
+    return {} if place == _T5_UNKNOWN else {"tokenizer.ggml.unknown_token_id": ("u32", place)}
 
 
 def _pieces(source: Source, model: SentencePieceFile) -> Tokens:

@@ -74,7 +74,7 @@ def tekken(size: int = small.SIZE) -> dict[str, Any]:
 def test_tekken_puts_special_tokens_in_front_and_lists_all_ways_to_join(tmp_path: Path) -> None:
     folder = small.write(tmp_path / "mistral")
     (folder / "tekken.json").write_text(json.dumps(tekken()), encoding="utf-8")
-    found = read(folder, small.config(vocab_size=small.SIZE + 20), ("tekken",))
+    found = read(folder, small.config(vocab_size=small.SIZE + 20), ("spm", "llama_hf", "bpe"))
     tokens = found.entries["tokenizer.ggml.tokens"][1]
     assert tokens[:4] == ["<unk>", "<s>", "</s>", "[INST]"]
     assert len(tokens) == small.SIZE + 20 == found.size
