@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def quantize(folder: Path, source: Path, name: str = "out", **more: Any) -> dict[str, Any]:
-    params = {"source": str(source), "out": str(folder / f"{name}.gguf"), "threads": 1, **more}
+    params = {"source": str(source), "out": str(folder / f"{name}.gguf"), "threads": 1, "report": False, **more}
     return run(params, Job(folder / f"{name}.partial", params))
 
 
@@ -144,7 +144,7 @@ def processes(parent: int) -> list[int]:
 
 def test_cancelling_in_the_middle_leaves_nothing_and_no_process(slow: Path, tmp_path: Path) -> None:
     cancelled = threading.Event()
-    params = {"source": str(slow), "out": str(tmp_path / "out.gguf"), "type": "Q4_K_M", "threads": 1}
+    params = {"source": str(slow), "out": str(tmp_path / "out.gguf"), "type": "Q4_K_M", "threads": 1, "report": False}
 
     def hear(event: dict[str, Any]) -> None:
         if event["event"] == "step" and event["done"] > 2_000_000:
@@ -159,7 +159,7 @@ def test_cancelling_in_the_middle_leaves_nothing_and_no_process(slow: Path, tmp_
 
 
 def test_killed_in_the_middle_nothing_half_done_is_seen_and_it_runs_again(slow: Path, tmp_path: Path) -> None:
-    params = {"source": str(slow), "out": str(tmp_path / "out.gguf"), "type": "Q5_K_M", "threads": 1}
+    params = {"source": str(slow), "out": str(tmp_path / "out.gguf"), "type": "Q5_K_M", "threads": 1, "report": False}
     code = (
         "import json, sys; from pathlib import Path; from engine.api.job import Job;"
         "from convert.jobs.quantize import run; params = json.loads(sys.argv[1]);"
@@ -201,7 +201,7 @@ def test_a_file_that_may_not_grow_is_said_and_leaves_nothing(slow: Path, tmp_pat
         "try: run(params, Job(Path(sys.argv[2]), params))\n"
         "except UserError as error: print(error.code)"
     )
-    params = {"source": str(slow), "out": str(tmp_path / "out.gguf"), "type": "Q8_0", "threads": 1}
+    params = {"source": str(slow), "out": str(tmp_path / "out.gguf"), "type": "Q8_0", "threads": 1, "report": False}
     call = [sys.executable, "-c", code, json.dumps(params), str(tmp_path / "w.partial")]
     said = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
     assert said.stdout.strip() == "quantize_disk_full", said.stderr
@@ -231,7 +231,7 @@ def test_too_little_room_is_said_before_it_begins(slow: Path, disk: Path) -> Non
 @pytest.mark.parametrize("disk", [68], indirect=True)
 def test_a_disk_that_fills_up_on_the_way_is_said_and_leaves_nothing(slow: Path, disk: Path) -> None:
     """Room enough when it began: others fill it."""
-    params = {"source": str(slow), "out": str(disk / "out.gguf"), "type": "Q4_K_M", "threads": 1}
+    params = {"source": str(slow), "out": str(disk / "out.gguf"), "type": "Q4_K_M", "threads": 1, "report": False}
 
     def fill(event: dict[str, Any]) -> None:
         if not (disk / "filler").exists():
@@ -247,10 +247,10 @@ def test_a_disk_that_fills_up_on_the_way_is_said_and_leaves_nothing(slow: Path, 
 
 @pytest.mark.parametrize("disk", [64], indirect=True)
 def test_a_result_on_another_disk_arrives_whole(tiny: Path, disk: Path, tmp_path: Path) -> None:
-    params = {"source": str(tiny), "out": str(disk / "out.gguf"), "type": "Q8_0", "threads": 1}
+    params = {"source": str(tiny), "out": str(disk / "out.gguf"), "type": "Q8_0", "threads": 1, "report": False}
     done = run(params, Job(tmp_path / "w.partial", params))
     assert hashlib.sha256((disk / "out.gguf").read_bytes()).hexdigest() == done["sha256"]
-    assert [file.name for file in disk.iterdir()] == ["out.gguf"]
+    assert sorted(file.name for file in disk.iterdir()) == ["out.gguf", "out.md", "out.report.json"]
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -309,3 +309,12 @@ def test_what_only_llama_cpp_finds_wrong_ends_its_process_and_not_this_one(tmp_p
             quantize(tmp_path, file, type="Q8_0")
         assert caught.value.code in ("quantize_failed", "quantize_died")
         assert not (tmp_path / "out.gguf").exists()
+
+
+def test_the_result_is_measured_against_its_source_and_told_beside_it(smollm2: Path, tmp_path: Path) -> None:
+    done = quantize(tmp_path, smollm2, type="q2_k", report=True, report_chunks=2)
+    report = json.loads(Path(done["report"]).read_text(encoding="utf-8"))
+    assert report["quality"]["kl_mean"] == done["comparison"]["kl_mean"] > 0.05
+    assert report["result"]["sha256"] == done["sha256"]
+    assert report["source"]["name"] == smollm2.name
+    assert "Q2_K" in (tmp_path / "out.md").read_text(encoding="utf-8")

@@ -102,7 +102,13 @@ def test_what_was_measured_of_another_model_does_not_count(source: Source, error
 
 def test_the_job_writes_it(source: Source, tmp_path: Path) -> None:
     budget = plan(source, "Q4_K_M").file_bytes + 6000
-    params = {"source": str(source.path), "out": str(tmp_path / "out.gguf"), "budget_bytes": budget, "threads": 1}
+    params = {
+        "source": str(source.path),
+        "out": str(tmp_path / "out.gguf"),
+        "budget_bytes": budget,
+        "threads": 1,
+        "report": False,
+    }
     done = run(params, Job(tmp_path / "out.partial", params))
     assert 0.9 * budget < done["bytes"] <= budget
     assert len({line["to"] for line in done["tensors"]}) > 2
