@@ -83,7 +83,8 @@ class Config:
     @property
     def rope(self) -> dict[str, Any]:
         """What the file says of rotary positions, old spellings (rope_scaling, rope_theta …) and new ones made one."""
-        rope = dict(self.get("rope_parameters", "rope_scaling", default={}))
+        said = self.get("rope_parameters", "rope_scaling", default={})
+        rope = dict(said) if isinstance(said, dict) else {}
         if "full_attention" in rope or "sliding_attention" in rope:
             return rope
         local = self.get(*(_LOCAL_THETA))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 from convert.config import Config
@@ -14,6 +14,24 @@ from engine.api.errors import UserError
 
 Entries = dict[str, tuple[str, Any]]
 _PLACES = {"i": r"(?P<i>\d+)", "e": r"(?P<e>\d+)", "end": r"(?P<end>weight|bias)"}
+
+
+def in_words(ask: Callable[..., Any], key: str) -> Callable[..., Any]:
+    """`ask`, whatever config.json holds in its places: what does not compute is UserError config_lacks of `key`."""
+
+    @wraps(ask)
+    def asked(*given: Any) -> Any:
+        try:
+            return ask(*given)
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError) as error:
+            raise UserError(
+                "config_lacks",
+                f"config.json has no usable {key}.",
+                "Take the file from the model's own page.",
+                key=key,
+            ) from error
+
+    return asked
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,7 @@ class Key:
         """Its value, None if it is left out."""
         found = config.get(*self.sources) if self.sources else None
         if found is None and self.value:
-            found = self.value(config)
+            found = in_words(self.value, self.name)(config)
         return self.default if found is None else found
 
 
@@ -91,6 +109,12 @@ class Family:
     place: Callable[[Config, str], str] = lambda config, name: name
     name: str = ""
     licence: str = field(default="")
+
+    def __post_init__(self) -> None:
+        for asked in ("accepts", "adjust", "entries", "place"):
+            object.__setattr__(self, asked, in_words(getattr(self, asked), f"values of {self.arch}"))
+        extras = tuple(Extra(each.name, in_words(each.values, each.name)) for each in self.extras)
+        object.__setattr__(self, "extras", extras)
 
     def places(self, name: str) -> tuple[Rule, int, dict[str, str]] | None:
         """The rule that takes a checkpoint's tensor, which of its sources it is, and what stands at {i}, {e}, {end}."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from convert.config import Config
-from convert.family import Entries, Key
+from convert.family import Entries, Key, in_words
 from engine.api.errors import UserError
 
 CONTEXT = ("max_position_embeddings", "n_ctx", "n_positions", "max_length", "max_sequence_length", "model_max_length")
@@ -101,7 +101,7 @@ def entries_of(arch: str, keys: tuple[Key, ...], config: Config) -> Entries:
         elif key.sources == () and key.value is None:
             found.pop(name, None)  # a family takes back what COMMON would write
             taken.add(name)
-    stretched = {f"{arch}.{name}": entry for name, entry in scaling(config).items()}
+    stretched = {f"{arch}.{name}": entry for name, entry in in_words(scaling, "rope_scaling")(config).items()}
     return {name: entry for name, entry in stretched.items() if name not in taken} | found
 
 
