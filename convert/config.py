@@ -19,6 +19,8 @@ _SIZES = {
     "experts": ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"),
     "rows": ("vocab_size", "padded_vocab_size"),
 }
+# A list with a value a layer is made of these: none has a thousand.
+_MOST = {"layers": 4096}
 
 
 class Config:
@@ -67,7 +69,7 @@ class Config:
             return self.size("heads")
         if value is None and name == "head_dim":
             return self.size("width") // self.size("heads")
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _MOST.get(str(name), 2**31):
             raise UserError(
                 "config_lacks",
                 f"config.json has no usable {_SIZES.get(name, (name,))[0]}.",

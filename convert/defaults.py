@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convert.config import Config
+from engine.api.errors import UserError
 
 _TURNED = ("rope_parameters.rope_theta", "rope_parameters.full_attention.rope_theta")
 
@@ -23,6 +24,18 @@ def with_usual(**usual: Any) -> Callable[[Config], Config]:
 def _spellings(key: str) -> tuple[str, ...]:
     """Newer configs keep the base of the rotary positions elsewhere."""
     return (key, *_TURNED) if key == "rope_theta" else (key,)
+
+
+def number(value: Any, key: str) -> float:
+    """What config.json holds there as a number. Raises UserError config_lacks."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e30:
+        raise UserError(
+            "config_lacks",
+            f"config.json has no usable {key}.",
+            "Take the file from the model's own page.",
+            key=key,
+        )
+    return float(value)
 
 
 def head_width(config: Config) -> int:

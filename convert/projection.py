@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convert.checkpoint import open_checkpoint
+from convert.config import Config
 from convert.conversion import Ready
 from convert.dequantize import unpacked
 from convert.keys import entries_of
@@ -14,6 +15,13 @@ from convert.projectors import projector_of
 from convert.vision import ARCH, no_eyes
 from convert.vocabulary import Vocabulary
 from engine.api.errors import UserError
+
+NOTES = {
+    "llava": (
+        "llama.cpp puts this kind's summary of a picture behind its patches instead of before them, so it sees them "
+        "one patch aside; newer kinds of models that see are not concerned.",
+    )
+}
 
 
 def prepare_projector(source: Path, wished: str) -> Ready:
@@ -38,25 +46,30 @@ def prepare_projector(source: Path, wished: str) -> Ready:
     entries = {"general.architecture": ("str", ARCH), **general, **entries_of(ARCH, family.keys, checkpoint.config)}
     entries |= {"general.type": ("str", "mmproj"), "general.file_type": ("u32", FILE_TYPES[kind])}
     entries = {name: entry for name, entry in entries.items() if not name.startswith(f"{ARCH}.rope.")}
-    plan = Plan(identity, entries, tensors, tuple(notes))
-    check_size(plan)
+    plan = Plan(identity, entries, tensors, (*notes, *NOTES.get(identity, ())))
+    check_size(plan, checkpoint.config)
     return Ready(checkpoint, family, plan, Vocabulary("none", {}, 0, "", ()))
 
 
-def check_size(plan: Plan) -> None:
+def check_size(plan: Plan, config: Config) -> None:
     """Whether each block is there and as large as the header says. Raises UserError projector_absurd."""
-    width = int(plan.entries[f"{ARCH}.vision.embedding_length"][1])
-    blocks = int(plan.entries[f"{ARCH}.vision.block_count"][1])
+    width, blocks = config.size("vision_config.hidden_size"), config.size("vision_config.num_hidden_layers")
+    if blocks > len(plan.tensors):
+        raise _absurd(0, blocks)
     whole = [sum(_of(tensor, block) for tensor in plan.tensors) >= 4 * width * width for block in range(blocks)]
     led = any(tensor.name.startswith("mm.") for tensor in plan.tensors)
     if not all(whole) or not led or not blocks:
-        raise UserError(
-            "projector_absurd",
-            f"The projector would have {sum(whole)} of {blocks} blocks: the checkpoint's vision tower is not whole.",
-            "Download all of its files again, or take the original model's projector.",
-            found=sum(whole),
-            blocks=blocks,
-        )
+        raise _absurd(sum(whole), blocks)
+
+
+def _absurd(found: int, blocks: int) -> UserError:
+    return UserError(
+        "projector_absurd",
+        f"The projector would have {found} of {blocks} blocks: the checkpoint's vision tower is not whole.",
+        "Download all of its files again, or take the original model's projector.",
+        found=found,
+        blocks=blocks,
+    )
 
 
 def _of(tensor: Planned, block: int) -> int:

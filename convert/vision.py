@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convert.config import Config
+from convert.defaults import number
 from convert.family import Key, Rule, rule
 from engine.api.errors import UserError
 
@@ -57,6 +58,11 @@ def no_eyes() -> UserError:
         "This checkpoint has no vision tower: there is no projector to make.",
         "Take the original model's projector, or download all of its files.",
     )
+
+
+def said_epsilon(usual: float) -> Callable[[Config], float]:
+    """vision_config's own, else the published code's. Raises UserError config_lacks."""
+    return lambda config: number(config.get("vision_config.layer_norm_eps", default=usual), "layer_norm_eps")
 
 
 def eyes(projector: str, epsilon: Callable[[Config], float]) -> tuple[Key, ...]:

@@ -6,7 +6,7 @@ Command R was trained on a longer text than max_position_embeddings says: model_
 from __future__ import annotations
 
 from convert.config import Config
-from convert.defaults import heads, with_usual
+from convert.defaults import heads, number, with_usual
 from convert.family import Family, Key, rule
 from convert.keys import COMMON, VOCABULARY_SIZE
 from convert.rules import EMBEDDING, FEED_FORWARD, HEAD, HEAD_NORMS, STRAIGHT, VALUES
@@ -24,7 +24,9 @@ _NO_STRETCH = Key("rope.scaling.type", kind="str", default="none")
 
 
 def _turned(config: Config) -> int:
-    return int(float(config.get("rotary_pct", default=1.0)) * (config.size("width") // config.size("heads")))
+    return int(
+        number(config.get("rotary_pct", default=1.0), "rotary_pct") * (config.size("width") // config.size("heads"))
+    )
 
 
 def _completed(config: Config) -> Config:

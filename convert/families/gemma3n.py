@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from convert.config import Config
-from convert.defaults import with_usual
+from convert.defaults import number, with_usual
 from convert.families.gemma import CAP, WINDOW, without_space
-from convert.family import Family, Key, rule
+from convert.family import Family, Key, fixed_in_llama, rule
 from convert.keys import COMMON
 from convert.operations import Array, Laid, Sizes, Stack, laid
 from convert.rules import FEED_FORWARD, HEAD, HEAD_NORMS, OTHER_SENSES, STRAIGHT, VALUES
@@ -59,14 +59,16 @@ _NAMES = {
 }
 
 
-def _sparsity(config: Config) -> list[float] | None:
+def _sparsity(config: Config) -> list[float]:
     """How many deviations above the mean an activation must be to count; none are left out below minus infinity."""
     shares = config.get("activation_sparsity_pattern")
     layers = config.size("layers")
     if shares is None:
         shares = [0.95] * (10 if layers > 10 else 0) + [0.0] * (layers - 10 if layers > 10 else layers)
     shares = shares if isinstance(shares, list) else [shares] * layers
-    return [NormalDist().inv_cdf(share) if 0 < share < 1 else float("-inf") for share in shares]
+    return [
+        NormalDist().inv_cdf(share) if isinstance(share, float) and 0 < share < 1 else float("-inf") for share in shares
+    ]
 
 
 def _windows(config: Config) -> list[bool]:
@@ -80,6 +82,38 @@ def _widths(config: Config) -> Any:
     """One a layer, as the published code fills it in."""
     width = config.get("intermediate_size", default=16384)
     return width if isinstance(width, list) else [width] * config.size("layers")
+
+
+_USUAL = with_usual(
+    vocab_size=262400,
+    hidden_size=2048,
+    hidden_size_per_layer_input=256,
+    num_hidden_layers=35,
+    max_position_embeddings=32768,
+    num_attention_heads=8,
+    num_key_value_heads=2,
+    head_dim=256,
+    rms_norm_eps=1e-6,
+    rope_theta=1e6,
+    rope_local_base_freq=10000.0,
+    sliding_window=512,
+    final_logit_softcapping=30.0,
+    altup_active_idx=0,
+    altup_num_inputs=4,
+    num_kv_shared_layers=15,
+)
+
+
+def _checked(config: Config) -> Config:
+    """Raises UserError fixed_in_llama for what llama.cpp has written into its code: both published sizes agree."""
+    config = _USUAL(config)
+    layers, shared = config.size("layers"), number(config.get("num_kv_shared_layers"), "num_kv_shared_layers")
+    if layers - shared != 20 and (shared or layers > 20):
+        raise fixed_in_llama("num_kv_shared_layers")
+    least = [round(value, 3) for value in _sparsity(config)]
+    if least != [1.645] * min(10, layers) + [float("-inf")] * (layers - 10):
+        raise fixed_in_llama("activation_sparsity_pattern")
+    return config
 
 
 FAMILY = Family(
@@ -116,23 +150,6 @@ FAMILY = Family(
     vocabulary=("spm", "bpe"),
     prefixes=("model.language_model.", "model.", ""),
     drop=OTHER_SENSES,
-    adjust=with_usual(
-        vocab_size=262400,
-        hidden_size=2048,
-        hidden_size_per_layer_input=256,
-        num_hidden_layers=35,
-        max_position_embeddings=32768,
-        num_attention_heads=8,
-        num_key_value_heads=2,
-        head_dim=256,
-        rms_norm_eps=1e-6,
-        rope_theta=1e6,
-        rope_local_base_freq=10000.0,
-        sliding_window=512,
-        final_logit_softcapping=30.0,
-        altup_active_idx=0,
-        altup_num_inputs=4,
-        num_kv_shared_layers=15,
-    ),
+    adjust=_checked,
     entries=without_space,
 )

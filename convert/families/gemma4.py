@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.config import Config
-from convert.defaults import rows, with_usual
+from convert.defaults import number, rows, with_usual
 from convert.families.gemma import CAP, WINDOW
 from convert.family import Entries, Extra, Family, Key, rule
 from convert.keys import COMMON
@@ -55,12 +55,14 @@ def _of_full_layers(config: Config, key: str, inner: str) -> Any:
     if found is not None or not isinstance(layers, dict):
         return found
     windows = _windows(config)
-    chosen = (said for place, said in layers.items() if str(place).isdigit() and not [*windows, True][int(place)])
+    full = {str(place) for place, windowed in enumerate(windows) if not windowed}
+    chosen = (said for place, said in layers.items() if str(place) in full)
     return next((said[inner] for said in chosen if isinstance(said, dict) and inner in said), None)
 
 
 def _full_width(config: Config) -> int:
-    return int(_of_full_layers(config, "global_head_dim", "head_dim") or 512)
+    width = number(_of_full_layers(config, "global_head_dim", "head_dim") or 512, "global_head_dim")
+    return int(number(width if 0 < width < 2**16 else None, "global_head_dim"))
 
 
 def _keys_of_layers(config: Config) -> Any:
@@ -73,7 +75,7 @@ def _widths(config: Config) -> Any:
     """The layers that share others' keys may be twice as wide."""
     width = config.size("intermediate_size")
     layers = config.size("layers")
-    own = layers - int(config.get("num_kv_shared_layers", default=0))
+    own = layers - int(number(config.get("num_kv_shared_layers", default=0), "num_kv_shared_layers"))
     return [width if layer < own else 2 * width for layer in range(layers)] if _wide(config) else width
 
 
@@ -83,7 +85,8 @@ def _wide(config: Config) -> bool:
 
 def _frequencies(config: Config) -> NDArray[np.float32]:
     half = _full_width(config) // 2
-    turned = int(_full_width(config) * float(config.rope_full.get("partial_rotary_factor", 0.25)) / 2)
+    share = number(config.rope_full.get("partial_rotary_factor", 0.25), "partial_rotary_factor")
+    turned = int(_full_width(config) * min(1.0, max(0.0, share)) / 2)
     return np.array([1.0] * turned + [1e30] * (half - turned), np.float32)
 
 

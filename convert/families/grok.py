@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from convert.config import Config
-from convert.defaults import head_width
+from convert.defaults import number
 from convert.family import Family, Key, rule
 from convert.keys import COMMON
 from convert.operations import Stack
@@ -46,8 +46,8 @@ def _stretched(key: str) -> Any:
 
 
 def _attention_scale(config: Config) -> float:
-    width = config.get("head_dim") or head_width(config)
-    return float(config.get("attn_output_multiplier", default=width**-0.5))
+    width = config.size("head_dim")
+    return number(config.get("attn_output_multiplier", default=width**-0.5), "attn_output_multiplier")
 
 
 FAMILY = Family(

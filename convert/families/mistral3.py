@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from convert.config import Config
-from convert.defaults import with_usual
+from convert.defaults import number, with_usual
 from convert.families.llama import DENSE, KEYS, special_entries
 from convert.family import Family, Key
 from convert.rope import ROPE_FREQUENCIES
@@ -15,7 +15,7 @@ from convert.rules import OTHER_SENSES, TEXT_PREFIXES
 def _of_rope(name: str) -> Any:
     def value(config: Config) -> float | None:
         found = config.rope.get(name) if config.get("model_type") == "ministral3" else None
-        return None if found is None else float(found)
+        return None if found is None else number(found, name)
 
     return value
 

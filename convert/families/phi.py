@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.config import Config
-from convert.defaults import heads, with_usual
+from convert.defaults import heads, number, with_usual
 from convert.family import Entries, Extra, Family, Key, rule
 from convert.keys import common
 from convert.operations import Stack
@@ -22,12 +22,13 @@ from engine.api.errors import UserError
 
 def _turned(config: Config) -> int:
     """Values of a head that positions turn."""
-    share = float(config.rope.get("partial_rotary_factor", 1.0))
+    share = number(config.rope.get("partial_rotary_factor", 1.0), "partial_rotary_factor")
     return int(share * config.size("width")) // config.size("heads")
 
 
 def _trained(config: Config) -> int:
-    return int(config.rope.get("original_max_position_embeddings", 4096))
+    length = number(config.rope.get("original_max_position_embeddings", 4096), "original_max_position_embeddings")
+    return int(number(length if length >= 2 else None, "original_max_position_embeddings"))
 
 
 def _attention_factor(config: Config) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convert.family import Family, Key, rule
-from convert.vision import ARCH, POSITIONS, TEXT, eyes, tower, with_usual_eyes
+from convert.vision import ARCH, POSITIONS, TEXT, eyes, said_epsilon, tower, with_usual_eyes
 
 PROJECTOR = Family(
     architectures=("Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration"),
@@ -14,7 +14,10 @@ PROJECTOR = Family(
         rule("^model.connector.modality_projection.proj.{end}", "mm.model.fc.{end}"),
     ),
     keys=(
-        *eyes("idefics3", lambda config: float(config.get("vision_config.layer_norm_eps", default=1e-6))),
+        *eyes(
+            "idefics3",
+            said_epsilon(1e-6),
+        ),
         Key("vision.projector.scale_factor", ("scale_factor",), default=2),
         Key("use_gelu", kind="bool", default=True),
         Key("vision.preproc_image_size", ("pictures.size.longest_edge", "vision_config.image_size")),

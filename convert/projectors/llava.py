@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from convert.config import Config
 from convert.family import Family, Key, rule
-from convert.vision import ARCH, PATCHES, POSITIONS, TEXT, eyes, tower, with_usual_eyes
+from convert.vision import ARCH, PATCHES, POSITIONS, TEXT, eyes, said_epsilon, tower, with_usual_eyes
 
 
 def _clip(config: Config) -> bool:
@@ -39,7 +39,7 @@ PROJECTOR = Family(
         rule("^model.multi_modal_projector.linear_2.{end}", "mm.2.{end}"),
     ),
     keys=(
-        *eyes("mlp", lambda config: float(config.get("vision_config.layer_norm_eps", default=1e-5))),
+        *eyes("mlp", said_epsilon(1e-5)),
         Key("use_gelu", kind="bool", value=_usual_gelu),
     ),
     prefixes=("vision_tower.vision_model.", "model.vision_tower.vision_model.", "model.vision_tower."),

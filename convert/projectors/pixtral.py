@@ -13,7 +13,7 @@ from typing import Any
 from convert.config import Config
 from convert.family import Family, Key, rule
 from convert.operations import Array, Laid, Permute, Sizes, laid, no_way_back
-from convert.vision import ARCH, PATCHES, eyes, no_eyes, with_usual_eyes
+from convert.vision import ARCH, PATCHES, eyes, no_eyes, said_epsilon, with_usual_eyes
 
 _LINE_END = "[IMG_BREAK]"
 _HEADS = Permute("vision_config.num_attention_heads")
@@ -88,7 +88,7 @@ PROJECTOR = Family(
         rule("^model.language_model.embed_tokens.weight", "v.token_embd.img_break", OneRow("line_end")),
     ),
     keys=(
-        *eyes("pixtral", lambda config: float(config.get("vision_config.layer_norm_eps", default=1e-5))),
+        *eyes("pixtral", said_epsilon(1e-5)),
         _act("silu"),
         _act("gelu"),
         Key("vision.spatial_merge_size", ("spatial_merge_size",)),

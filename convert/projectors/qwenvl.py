@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from convert.config import Config
+from convert.defaults import number
 from convert.family import Family, Key, rule
 from convert.operations import Array, Laid, Sizes, Split, laid, odd_shape
 from convert.vision import ARCH, PATCHES, POSITIONS, TEXT, eyes, with_usual_eyes
@@ -87,7 +88,7 @@ def _family(name: str, architecture: str, projector: str, more: tuple[Key, ...])
             rule("merger.mlp.0.{end}", "mm.0.{end}"),
             rule("merger.mlp.2.{end}", "mm.2.{end}"),
         ),
-        keys=(*eyes(projector, lambda config: float(config.whole.get("rms_norm_eps") or 1e-6)), *more),
+        keys=(*eyes(projector, lambda config: number(config.whole.get("rms_norm_eps") or 1e-6, "rms_norm_eps")), *more),
         prefixes=("visual.", "model.visual."),
         drop=TEXT,
         types=(PATCHES, POSITIONS),
