@@ -38,9 +38,13 @@ KEYS = (
 
 
 def is_fourth(config: Config) -> bool:
-    """GLM-4 9B has the same architecture, more words, and several tokens that end a text."""
+    """GLM-4 9B has the same architecture, more words, and several tokens that end a text.
+
+    The first ChatGLM has many words, too, but no ffn_hidden_size.
+    """
     words = config.get("padded_vocab_size", "vocab_size", default=0)
-    return isinstance(config.get("eos_token_id"), list) or (isinstance(words, int) and words > GLM4_WORDS)
+    many = isinstance(config.get("eos_token_id"), list) or (isinstance(words, int) and words > GLM4_WORDS)
+    return many and config.has("ffn_hidden_size")
 
 
 def _second_or_third(config: Config) -> bool:
