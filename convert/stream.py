@@ -104,7 +104,7 @@ class _Writing:
         return Written(self.hash.hexdigest(), self.done, self.losses)
 
     def _tensor(self, tensor: Planned) -> None:
-        made = _made(tensor, self.checkpoint)
+        made = made_of(tensor, self.checkpoint)
         total, loss, size = self.plan.file_bytes, Loss(), 0
         for data, lost in self._encoded(tensor, made):
             self._put(data)
@@ -164,7 +164,7 @@ class _Writing:
         return int(state["tensors"])
 
 
-def _made(tensor: Planned, checkpoint: Checkpoint) -> Laid:
+def made_of(tensor: Planned, checkpoint: Checkpoint) -> Laid:
     """The tensor's real values, as views."""
     if tensor.work is None:
         assert isinstance(tensor.values, Laid)  # noqa: S101

@@ -34,7 +34,8 @@ HEADROOM = 0.8  # of the free memory, for both models at once
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: a (the source), b, text ("builtin", a path, {"collection", "file"}), chunks (0 = all), context,
-    together (true or false; chosen by the free memory otherwise), threads, gpu_layers.
+    together (true or false; chosen by the free memory otherwise), threads, gpu_layers, adapter (a LoRA that b speaks
+    with; none).
 
     Result: the figures of convert.compare.figures over all, "languages" the same for each, "verdict" and what belongs
     to it, "thresholds", "speed" (tokens/s: prefill, decode), "memory" (bytes in use more than before it was loaded),
@@ -93,11 +94,14 @@ class _Pair:
             return found
         if not self.together:
             self.close()
+        from engine.llama.adapters import Adapters
         from engine.llama.beside import Reader
 
         before = _resident()
         found = Reader(self.paths[number], self._reading(), None, lambda done: not self.job.cancelled.is_set())
         self._readers[number] = found
+        if number and self.params.get("adapter"):
+            Adapters(found.model).choose(((str(self.params["adapter"]), 1.0),))  # freed with the model
         self._words[number] = self._words[number] or found.vocabulary()
         if all(self._words) and self._words[0] != self._words[1]:
             raise _other_vocabulary(self.paths)

@@ -40,7 +40,7 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
             first.forget()
 
     files = write_checkpoint(folder, tensors, step)
-    _copy_rest(first.folder, folder)
+    copy_rest(first.folder, folder)
     (folder / "merge.json").write_text(json.dumps(params, indent=2, ensure_ascii=False), encoding="utf-8")
     open_checkpoint(folder)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _tensors(params: dict[str, Any]) -> tuple[list[Wanted], Checkpoint]:
             "unknown_type", f"There is no type {params['type']}.", "Choose f32, f16 or bf16.", name=params["type"]
         )
     paths = [Path(model["path"]).expanduser() for model in params["models"]]
-    base = _plain(Path(params["base"]).expanduser()) if params.get("base") else None
+    base = plain(Path(params["base"]).expanduser()) if params.get("base") else None
     if params["method"] == "adapter":
         if base is None or len(paths) != 1:
             raise UserError(
@@ -71,11 +71,11 @@ def _tensors(params: dict[str, Any]) -> tuple[list[Wanted], Checkpoint]:
             )
         return with_adapter(base, open_adapter(paths[0]), dtype), base
     recipe = recipe_of(params, base is not None)
-    models = [_plain(path) for path in paths]
+    models = [plain(path) for path in paths]
     return merged(models, base, recipe, dtype), models[0]
 
 
-def _plain(folder: Path) -> Checkpoint:
+def plain(folder: Path) -> Checkpoint:
     """A checkpoint that is not packed: adding to packed weights would lose what is added."""
     checkpoint = open_checkpoint(folder)
     if "quantization_config" in checkpoint.config.whole:
@@ -88,7 +88,7 @@ def _plain(folder: Path) -> Checkpoint:
     return checkpoint
 
 
-def _copy_rest(source: Path, target: Path) -> None:
+def copy_rest(source: Path, target: Path) -> None:
     """Config, tokenizer, templates and licence of the first model."""
     for file in source.iterdir():
         if file.is_file() and not file.name.endswith(WEIGHTS) and file.stat().st_size <= LARGEST_COPIED:

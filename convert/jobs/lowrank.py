@@ -1,0 +1,237 @@
+"""The job `lowrank`: matrices of a lower rank, in two uses.
+
+A checkpoint whose matrices are rounded to a rank: llama.cpp cannot run factors, so they are multiplied again and the
+result is as large as before; it shows what a rank costs. Or, with `of`, an adapter that gives a quantized model back
+some of what it lost; whether that helps is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert import report
+from convert.adapter import Placed, planned
+from convert.checkpoint import FLOATS, Checkpoint, Source, open_checkpoint
+from convert.config import Config
+from convert.finish import chunks_for, move
+from convert.gguf_source import GGUF, open_gguf
+from convert.jobs.merge import copy_rest, plain
+from convert.lowrank import Rank, factors, product, rank_of
+from convert.numbers import as_float32
+from convert.operations import Laid, laid
+from convert.plan import FILE_TYPES, Plan
+from convert.report import Facts, report_file
+from convert.residual import Thin, Whole, chosen, compiled, entries_of, nothing, thin, whole_of
+from convert.safetensors_file import Wanted, write_checkpoint
+from convert.stages import stage
+from convert.stream import write
+from engine.api.errors import UserError
+from engine.api.job import Job
+
+IN_BLOCKS = r".*\.\d+\..*weight"
+SAVES_NOTHING = (
+    "This saves no bytes by itself: llama.cpp cannot run the factors, so they are multiplied again. "
+    "Convert the folder and compare it with the original to see what the rank costs."
+)
+
+
+def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Params: source, out, rank (a whole number, or a share of the squares to keep), pattern (a regular expression over
+    tensors' names; the matrices in the blocks by default). With `of` (the quantized GGUF): source is what it was made
+    of (a checkpoint or a GGUF), out a GGUF adapter, imatrix weighs what is lost, type is the adapter's (f16), report
+    compares with and without it (true), report_text, report_chunks, threads.
+
+    Result without `of`: {path, bytes, files, tensors: [{name, rank, kept}], warnings}; with it {path, bytes, sha256,
+    alpha, tensors, kept, before, comparison, report, warnings}. Raises UserError bad_rank, nothing_to_factor,
+    not_made_of, packed_base, unknown_type, wrong_importance and those of opening.
+    """
+    rank = rank_of(params.get("rank"))
+    return _adapter(params, rank, job) if params.get("of") else _rounded(params, rank, job)
+
+
+# A checkpoint of a lower rank ---------------------------------------------------------------------------------------
+
+
+def _rounded(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
+    checkpoint, out = plain(Path(params["source"])), Path(params["out"])
+    fits = compiled(str(params.get("pattern") or IN_BLOCKS), checkpoint.folder.name)
+    told: list[dict[str, Any]] = []
+    tensors = [_wanted(source, fits, rank, checkpoint, told) for source in checkpoint.tensors.values()]
+    if not any(_is_matrix(source, fits) for source in checkpoint.tensors.values()):
+        raise nothing(checkpoint.folder.name, fits.pattern)
+    folder = job.folder / "checkpoint"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    files = write_checkpoint(folder, tensors, lambda done, total, name: job.step(done, total, "bytes", name))
+    copy_rest(checkpoint.folder, folder)
+    said = {"rank": params["rank"], "source": checkpoint.folder.name, "tensors": told, "note": SAVES_NOTHING}
+    (folder / "lowrank.json").write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
+    open_checkpoint(folder)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(out)
+    size = sum((out / file.name).stat().st_size for file in files)
+    found = {"path": str(out), "bytes": size, "files": [file.name for file in files], "tensors": told}
+    return found | {"warnings": [SAVES_NOTHING]}
+
+
+def _is_matrix(source: Source, fits: re.Pattern[str]) -> bool:
+    return len(source.shape) == 2 and source.dtype in FLOATS and bool(fits.fullmatch(source.name))
+
+
+def _wanted(
+    source: Source, fits: re.Pattern[str], rank: Rank, checkpoint: Checkpoint, told: list[dict[str, Any]]
+) -> Wanted:
+    pieces = partial(_reduced, source, rank, checkpoint, told) if _is_matrix(source, fits) else partial(_same, source)
+    return Wanted(source.name, source.shape, source.dtype, pieces)
+
+
+def _same(source: Source) -> Iterator[tuple[Laid, str]]:
+    yield laid(source.array()), source.dtype
+
+
+def _reduced(
+    source: Source, rank: Rank, checkpoint: Checkpoint, told: list[dict[str, Any]]
+) -> Iterator[tuple[Laid, str]]:
+    found = factors(as_float32(source.array(), source.dtype), rank)
+    told.append({"name": source.name, "rank": found.a.shape[0], "kept": found.kept})
+    yield laid(product(found)), "F32"
+    checkpoint.forget()
+
+
+# What quantizing lost, as an adapter --------------------------------------------------------------------------------
+
+
+def _adapter(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
+    kind = str(params.get("type") or "f16").upper()
+    if kind not in FILE_TYPES:
+        raise UserError(
+            "unknown_type", f"There is no type {kind}.", f"Choose one of {', '.join(FILE_TYPES)}.", name=kind
+        )
+    quantized, whole = open_gguf(Path(params["of"])), whole_of(Path(params["source"]))
+    names = chosen(whole, quantized, str(params.get("pattern") or ""))
+    found = _thins(names, whole, quantized, rank, _importance(params, quantized, names), job)
+    tensors = planned([Placed(one.name, one.a, one.b) for one in found], kind)
+    entries = entries_of(quantized, {one.a.shape[0] for one in found}, FILE_TYPES[kind])
+    file, out = job.folder / "adapter.gguf", Path(params["out"])
+    written = write(Plan("", entries, tensors), Checkpoint(job.folder, Config({}), {}), file, job)
+    told = _measured(params, file, job) if params.get("report", True) else {}
+    result: dict[str, Any] = {"bytes": written.bytes, "sha256": written.sha256, "tensors": len(found)}
+    result |= {
+        "alpha": entries["adapter.lora.alpha"][1],
+        "kept": float(np.mean([one.kept for one in found])),
+        "type": kind,
+    }
+    said = [words(result, quantized, told)]
+    facts = Facts(
+        source={"name": Path(params["source"]).name},
+        result={name: result[name] for name in ("type", "bytes", "sha256")},
+        settings={name: params[name] for name in ("rank", "of", "imatrix", "pattern") if params.get(name)},
+        quality=told.get("comparison"),
+        warnings=said,
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    move(file, out)
+    report.write(out, facts, Path(params["source"]))
+    return result | told | {"path": str(out), "report": str(report_file(out)), "warnings": said}
+
+
+def _importance(params: dict[str, Any], quantized: GGUF, names: list[str]) -> dict[str, NDArray[np.float32]]:
+    """Mean squares of what goes into each matrix, where a file of them is given. Raises UserError wrong_importance."""
+    if not params.get("imatrix"):
+        return {}
+    from convert.imatrix import read, weights
+
+    file = Path(params["imatrix"])
+    found = weights(read(file))
+    for name in names:
+        if name in found and found[name].size != quantized.tensors[name].shape[-1]:
+            raise UserError(
+                "wrong_importance",
+                f"{file.name} was made with another model: it does not fit {name}.",
+                "Choose the importance matrix of this model, or have one computed.",
+                name=file.name,
+                tensor=name,
+            )
+    return found
+
+
+def _thins(
+    names: list[str],
+    whole: Whole,
+    quantized: GGUF,
+    rank: Rank,
+    importance: dict[str, NDArray[np.float32]],
+    job: Job,
+) -> list[Thin]:
+    """One matrix after the other; what an earlier try of this job has computed is read again."""
+    folder = job.folder / "pairs"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for number, name in enumerate(names):
+        job.step(number, len(names), "tensors", name)
+        file = folder / f"{number}.npy"
+        if not file.exists():
+            _keep(file, *thin(name, whole, quantized, rank, importance.get(name)))
+            whole.forget()
+            quantized.forget()
+        found.append(_kept(file, name, quantized.tensors[name].shape))
+    return found
+
+
+def _keep(file: Path, a: NDArray[np.float32], b: NDArray[np.float32], kept: float) -> None:
+    """One file a matrix: a, then b, then the share; it gets its name when it is whole."""
+    unfinished = file.with_suffix(".part")
+    with unfinished.open("wb") as stream:
+        np.save(stream, np.concatenate([a.ravel(), b.ravel(), np.array([kept], np.float32)]))
+    unfinished.replace(file)
+
+
+def _kept(file: Path, name: str, shape: tuple[int, ...]) -> Thin:
+    values = np.load(file, mmap_mode="r")
+    outputs, inputs = shape
+    rank = (values.size - 1) // (outputs + inputs)
+    a, b = values[: rank * inputs], values[rank * inputs : -1]
+    return Thin(name, a.reshape(rank, inputs), b.reshape(outputs, rank), float(values[-1]))
+
+
+def _measured(params: dict[str, Any], adapter: Path, job: Job) -> dict[str, Any]:
+    """The quantized model beside the whole one, without the adapter and with it: {"before", "comparison"}."""
+    from convert.jobs import compare, convert
+
+    source = Path(params["source"])
+    whole = source if source.is_file() else job.folder / "whole.gguf"
+    if source.is_dir():
+        asked = {"source": str(source), "out": str(whole), "type": "f16", "bare": True, "report": False}
+        stage(job, "convert", convert.run, asked)
+    chunks = int(params.get("report_chunks") or 0) or chunks_for(whole)
+    asked = {"a": str(whole), "b": str(params["of"]), "text": params.get("report_text") or "builtin", "chunks": chunks}
+    asked["threads"] = params.get("threads") or 0
+    before = stage(job, "without", compare.run, asked)
+    after = stage(job, "with", compare.run, asked | {"adapter": str(adapter)})
+    if source.is_dir():
+        whole.unlink(missing_ok=True)
+    return {"before": before, "comparison": after}
+
+
+def words(result: dict[str, Any], quantized: GGUF, told: dict[str, Any]) -> str:
+    """What the adapter costs and what it brings, in one plain line."""
+    size = result["bytes"] / max(1, quantized.path.stat().st_size)
+    said = f"An adapter for {quantized.path.name}, {100 * size:.0f} % of its bytes, for {result['tensors']} matrices."
+    if not told:
+        return said + " What it brings was not measured."
+    before, after = told["before"], told["comparison"]
+    better = after["kl_mean"] < before["kl_mean"]
+    return said + (
+        f" With it the distance from the source (KL divergence) is {after['kl_mean']:.4f} instead of "
+        f"{before['kl_mean']:.4f}, the same first choice of word {100 * after['top1']:.1f} % instead of "
+        f"{100 * before['top1']:.1f} %." + ("" if better else " It does not help: do without it.")
+    )
