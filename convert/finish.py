@@ -14,7 +14,7 @@ from convert.stages import stage
 from engine.api.job import Job
 
 # Chunks of 512 tokens that a report reads: what a processor does in some ten minutes.
-FEWEST, MOST, OF_A_BILLION = 12, 100, 40
+FEWEST, MOST, OF_A_BILLION = 8, 48, 24
 
 
 def compared(source: Path, made: Path, params: dict[str, Any], job: Job) -> dict[str, Any]:
