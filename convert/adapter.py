@@ -16,9 +16,9 @@ from convert.config import Config
 from convert.family import Entries, Family, Rule, filled
 from convert.gguf_file import padded
 from convert.lora import Adapter, Pair
-from convert.numbers import TYPES, as_float32, row_bytes
 from convert.operations import SAME, Chain, Laid, Operation, Stack, Transpose, laid
 from convert.plan import Planned
+from convert.values import TYPES, as_float32, row_bytes
 from engine.api.errors import UserError
 
 Matrix = NDArray[np.float32]

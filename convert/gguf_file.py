@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from convert.family import Entries
-from convert.numbers import TYPES
+from convert.values import TYPES
 
 ALIGNMENT = 32
 _KINDS = {"u8": 0, "i8": 1, "u16": 2, "i16": 3, "u32": 4, "i32": 5, "f32": 6, "bool": 7, "str": 8}

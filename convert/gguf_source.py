@@ -11,8 +11,8 @@ import numpy as np
 
 from convert.checkpoint import Mapped, Source
 from convert.family import Entries
-from convert.numbers import PLAIN, row_bytes
 from convert.operations import Array
+from convert.values import PLAIN, row_bytes
 from models.gguf_header import parts
 from models.gguf_reader import Raw, read_raw
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from convert.checkpoint import FLOATS, Checkpoint, Source
 from convert.lora import Adapter, Pair
 from convert.merge_methods import NAME, Share, Stack
-from convert.numbers import as_float32
 from convert.operations import Laid, laid
 from convert.safetensors_file import Wanted
+from convert.values import as_float32
 from engine.api.errors import UserError
 from engine.api.parts import load_part
 

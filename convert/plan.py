@@ -13,8 +13,8 @@ import numpy as np
 from convert.checkpoint import DTYPES, Checkpoint, Source
 from convert.family import Entries, Family, Rule, filled
 from convert.gguf_file import header_bytes, padded
-from convert.numbers import TYPES, row_bytes
 from convert.operations import Laid, laid
+from convert.values import TYPES, row_bytes
 from engine.api.errors import UserError
 
 # Tensors that llama.cpp computes with in float32 only, whatever the file's type is.

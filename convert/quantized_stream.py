@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from convert.family import Entries
 from convert.mix import Facts, types_for
-from convert.numbers import PLAIN, Loss, as_float32, encode
 from convert.operations import Array, Laid
 from convert.plan import Planned
 from convert.recipe import Recipe
 from convert.stream import Encoder
+from convert.values import PLAIN, Loss, as_float32, encode
 
 Importance = Mapping[str, NDArray[np.float32]]
 
@@ -30,7 +30,8 @@ def facts_of(entries: Entries) -> Facts:
 
     def count(name: str) -> int | None:
         value = entries.get(f"{arch}.{name}", ("", None))[1]
-        return value[0] if isinstance(value, list) else value
+        found = value[0] if isinstance(value, list) else value
+        return found if isinstance(found, int) else None
 
     heads = count("attention.head_count") or 0
     kv_heads = count("attention.head_count_kv")

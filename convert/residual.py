@@ -19,10 +19,10 @@ from convert.families import family_of
 from convert.family import Entries
 from convert.gguf_source import GGUF, open_gguf
 from convert.lowrank import Matrix, Rank, factors
-from convert.numbers import PLAIN, as_float32
 from convert.plan import tensors_of
 from convert.refusals import refuse
 from convert.stream import made_of
+from convert.values import PLAIN, as_float32
 from engine.api.errors import UserError
 
 USUAL = r"blk\.\d+\..*\.weight"

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from convert.checkpoint import DTYPES
-from convert.numbers import encode, slabs
 from convert.operations import Laid
+from convert.values import encode, slabs
 
 SLAB = 1 << 20
 LARGEST_PART = 5 * 10**9

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 
 from convert.checkpoint import Checkpoint
 from convert.gguf_file import padded
-from convert.numbers import Loss, encode, slabs
 from convert.operations import Array, Laid
 from convert.plan import Plan, Planned
+from convert.values import Loss, encode, slabs
 from engine.api.errors import UserError
 from engine.api.job import Job
 

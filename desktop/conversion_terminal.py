@@ -37,7 +37,7 @@ def run_job(engine: EnginePipe, kind: str, params: Data, args: argparse.Namespac
 
 def absolute(params: Data) -> Data:
     """Paths as the engine needs them: it may work in another folder."""
-    paths = ("source", "out", "model", "a", "b", "base", "imatrix", "text")
+    paths = ("source", "out", "model", "a", "b", "base", "of", "imatrix", "text")
     words = ("", "auto", "builtin")
     found = {
         n: str(Path(v).expanduser().absolute())

@@ -34,8 +34,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "prune": ("model", "out", "layers"),
     "lowrank": ("source", "out", "rank"),
 }
-PATHS = ("source", "out", "model", "a", "b", "base")
-MAKES_MODELS = ("convert", "quantize", "prune", "adapter")  # files that join the list of models
+PATHS = ("source", "out", "model", "a", "b", "base", "of")
+MAKES_MODELS = ("convert", "quantize", "prune", "adapter", "lowrank")  # files that join the list of models
 ASK_S = 120.0  # of a question; what takes longer is a job
 
 
@@ -110,7 +110,7 @@ def _out(params: dict[str, Any]) -> Path:
 
 def publish(core: Core, row: JobRow) -> None:
     """Put what a finished job made into the list of models."""
-    if row["state"] != "done" or row["kind"] not in MAKES_MODELS:
+    if row["state"] != "done" or row["kind"] not in MAKES_MODELS or Path(row["params"]["out"]).is_dir():
         return
     from models.registry import add_file
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from convert.checkpoint import Source
 from convert.dequantize import odd_packing
-from convert.numbers import as_float32
 from convert.operations import Array
+from convert.values import as_float32
 
 
 def scaled(weights: Source, scale: Source, block: tuple[int, int] | None) -> Source:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from convert.checkpoint import Source
 from convert.dequantize import Unpacked, number, odd_packing, part_of
 from convert.dequantize._bits import from_words
-from convert.numbers import as_float32
 from convert.operations import Array
+from convert.values import as_float32
 
 ORDER = [0, 4, 1, 5, 2, 6, 3, 7]  # where each of eight outputs lies in its word
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convert.checkpoint import Source
 from convert.dequantize import Unpacked, odd_packing, part_of
-from convert.numbers import as_float32
+from convert.values import as_float32
 
 STATE = ".quant_state.bitsandbytes__"
 LARGEST_STATE = 1 << 16

@@ -17,7 +17,7 @@ from convert.dequantize import Unpacked, number, odd_packing, part_of
 from convert.dequantize._bits import from_words
 from convert.dequantize._scaled import scaled
 from convert.dequantize.fp8 import block_of
-from convert.numbers import as_float32
+from convert.values import as_float32
 
 UNUSED = (".input_scale", ".k_scale", ".v_scale", ".output_scale", ".input_global_scale")
 

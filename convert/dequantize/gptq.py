@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from convert.checkpoint import Source
 from convert.dequantize import Unpacked, number, odd_packing, part_of
 from convert.dequantize._bits import from_words
-from convert.numbers import as_float32
+from convert.values import as_float32
 
 PARTS = ("qweight", "qzeros", "scales", "g_idx")
 

@@ -26,7 +26,6 @@ from convert.finish import chunks_for, move
 from convert.gguf_source import GGUF, open_gguf
 from convert.jobs.merge import copy_rest, plain
 from convert.lowrank import Rank, factors, product, rank_of
-from convert.numbers import as_float32
 from convert.operations import Laid, laid
 from convert.plan import FILE_TYPES, Plan
 from convert.report import Facts, report_file
@@ -34,6 +33,7 @@ from convert.residual import Thin, Whole, chosen, compiled, entries_of, nothing,
 from convert.safetensors_file import Wanted, write_checkpoint
 from convert.stages import stage
 from convert.stream import write
+from convert.values import as_float32
 from engine.api.errors import UserError
 from engine.api.job import Job
 

@@ -34,6 +34,12 @@ def test_a_room_without_a_window_imports_nothing_heavy(room: str) -> None:
     assert loaded_by(modules(room)) == []
 
 
+def test_conversion_imports_nothing_heavy_but_numpy() -> None:
+    names = [name for name in modules("convert") if not name.endswith(("onnx.inside", "onnx.watched"))]
+    assert len(names) > 50
+    assert loaded_by(names) == ["numpy"]
+
+
 def test_the_command_line_imports_no_qt_and_nothing_heavy() -> None:
     light = [name for name in modules("desktop") if name.split(".")[1:2] and name.split(".")[1] in LIGHT_DESKTOP]
     assert "desktop.commands.chat" in light

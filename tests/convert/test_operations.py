@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.config import Config
-from convert.numbers import as_bfloat16, as_float32, encode, slabs
 from convert.operations import (
     SAME,
     Add,
@@ -26,6 +25,7 @@ from convert.operations import (
     Transpose,
 )
 from convert.operations_apart import Apart, RootScale
+from convert.values import as_bfloat16, as_float32, encode, slabs
 from engine.api.errors import UserError
 
 CONFIG = Config({"num_attention_heads": 4, "num_key_value_heads": 2, "hidden_size": 32, "pad": 2})
@@ -61,7 +61,7 @@ def values(made: object) -> Array:
     blocks = [slab for block in made.blocks for slab in slabs(block, 7)]  # type: ignore[attr-defined]
     flat = np.concatenate([np.ascontiguousarray(slab).reshape(-1) for slab in blocks])
     changed = made.change(flat) if made.change else flat  # type: ignore[attr-defined]
-    return changed.reshape(made.shape)  # type: ignore[attr-defined,no-any-return]
+    return changed.reshape(made.shape)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("operation", "arrays"), CASES, ids=lambda value: type(value).__name__)
