@@ -149,8 +149,8 @@ def type_of(family: Family, name: str, shape: tuple[int, ...], wished: str) -> t
     """The type a tensor gets, and why where it is not the one wished for."""
     for each, kind in family.types:
         if re.fullmatch(each, name):
-            kind = ("F16" if wished == "F16" else "F32") if kind == "F16/F32" else kind
-            return kind, "the family wants it so"
+            chosen = ("F16" if wished == "F16" else "F32") if kind == "F16/F32" else kind
+            return chosen, "the family wants it so"
     if len(shape) <= 1 or not name.endswith(".weight") or ALWAYS_F32.fullmatch(name):
         return "F32", "" if wished == "F32" else "always F32"
     if shape[-1] % TYPES[wished][1]:

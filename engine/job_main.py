@@ -24,8 +24,8 @@ from engine.api.job import Cancelled, Job
 from engine.api.messages import encode
 
 MODULES = {"download": "models.download", "index": "engine.documents.index_job"}
-CONVERSIONS = ("convert", "quantize", "imatrix", "compare", "onnx", "adapter", "to_hf", "merge", "prune", "lowrank", "look")
-MODULES |= {kind: f"convert.jobs.{kind}" for kind in CONVERSIONS}
+CONVERSIONS = ("convert", "quantize", "imatrix", "compare", "onnx", "adapter", "to_hf", "merge", "prune", "lowrank")
+MODULES |= {kind: f"convert.jobs.{kind}" for kind in (*CONVERSIONS, "look")}
 WAIT_FOR_PREDECESSOR_S = 10
 
 

@@ -21,4 +21,4 @@ def test_links_lead_to_files(path: Path) -> None:
 
 def test_the_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [name for name in part_names("desktop.commands") if f"deskside {name}" not in readme] == []
+    assert [name for name in part_names("desktop.commands") if f"deskside {name.replace('_', '-')}" not in readme] == []
