@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -98,8 +99,9 @@ def alike(folder: Path) -> None:
     found = [{tensor.name: (tensor.type, tensor.shape) for tensor in read_raw(file).inventory} for file in files]
     if found[0] != found[1]:
         raise SystemExit(f"the files differ: {sorted(set(found[0].items()) ^ set(found[1].items()))[:3]}")
-    for file in folder.glob("*.gguf"):
+    for file in files:
         file.unlink()
+    shutil.rmtree(folder / "ours.gguf.partial", ignore_errors=True)
 
 
 def upstream(source: Path, out: Path, kind: str) -> list[str]:

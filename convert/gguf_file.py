@@ -13,6 +13,7 @@ ALIGNMENT = 32
 _KINDS = {"u8": 0, "i8": 1, "u16": 2, "i16": 3, "u32": 4, "i32": 5, "f32": 6, "bool": 7, "str": 8}
 _KINDS |= {"array": 9, "u64": 10, "i64": 11, "f64": 12}
 _FORMS = {"u8": "B", "i8": "b", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "f32": "f", "bool": "?"}
+_LENGTH = struct.Struct("<Q").pack
 _FORMS |= {"u64": "Q", "i64": "q", "f64": "d"}
 
 
@@ -51,7 +52,7 @@ def padded(size: int) -> int:
 
 def _text(text: str | bytes) -> bytes:
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-    return struct.pack("<Q", len(raw)) + raw
+    return _LENGTH(len(raw)) + raw
 
 
 def _value(kind: str, value: Any) -> bytes:

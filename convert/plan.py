@@ -72,12 +72,16 @@ class Plan:
 
     def header(self) -> bytes:
         """What stands before the data."""
-        return header_bytes(self.entries, self.tensors)
+        return self._header
 
     @cached_property
+    def _header(self) -> bytes:
+        return header_bytes(self.entries, self.tensors)
+
+    @property
     def file_bytes(self) -> int:
         """Of the whole file."""
-        return len(self.header()) + self.data_bytes
+        return len(self._header) + self.data_bytes
 
     @property
     def bits(self) -> float:

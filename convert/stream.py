@@ -62,9 +62,14 @@ def write(
     signature = hashlib.sha256(header).hexdigest()
     state = job.state if job.state.get("header") == signature else {}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("r+b" if state and path.exists() else "w+b") as file, ThreadPoolExecutor(_threads()) as pool:
+    again = bool(state) and path.exists()
+    with (
+        path.open("r+b" if again else "w+b") as file,
+        ThreadPoolExecutor(_threads()) as pool,
+        ThreadPoolExecutor(1) as beside,
+    ):
         try:
-            return _Writing(plan, checkpoint, file, job, pool, encoder, pace).run(header, state)
+            return _Writing(plan, checkpoint, file, job, pool, beside, encoder, pace).run(header, state)
         except OSError as error:
             raise _stopped(path, error) from error
 
@@ -79,6 +84,7 @@ class _Writing:
         file: BinaryIO,
         job: Job,
         pool: ThreadPoolExecutor,
+        beside: ThreadPoolExecutor,
         encoder: Encoder,
         pace: Pace,
     ) -> None:
@@ -86,6 +92,7 @@ class _Writing:
         self.pace = pace
         self.encoder = encoder
         self.hash = hashlib.sha256()
+        self._beside, self._hashing = beside, beside.submit(self.hash.update, b"")
         self.losses: dict[str, Loss] = {}
         self.done = self.forgotten = self.saved = 0
 
@@ -101,6 +108,7 @@ class _Writing:
         self.file.truncate()
         self.file.flush()
         os.fsync(self.file.fileno())
+        self._hashing.result()
         return Written(self.hash.hexdigest(), self.done, self.losses)
 
     def _tensor(self, tensor: Planned) -> None:
@@ -130,8 +138,10 @@ class _Writing:
             yield waiting.popleft().result()
 
     def _put(self, data: bytes | memoryview) -> None:
+        """Written and hashed at once: both take as long, and neither holds the interpreter."""
+        self._hashing.result()
+        self._hashing = self._beside.submit(self.hash.update, data)
         self.file.write(data)
-        self.hash.update(data)
         self.done += len(data)
 
     def _let_go(self) -> None:
@@ -154,6 +164,7 @@ class _Writing:
         size = int(state.get("bytes", 0))
         if not state or os.fstat(self.file.fileno()).st_size < size:
             return 0
+        self._hashing.result()
         while self.done < size:
             data = self.file.read(min(1 << 20, size - self.done))
             self.hash.update(data)
