@@ -6,31 +6,36 @@ report, or with an importance matrix at hand, they come straight from the checkp
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
+from convert import hub_source
 from convert.conversion import Ready, prepare, shown
 from convert.finish import compared, publish
 from convert.plan import FILE_TYPES, Plan, check_room
 from convert.projection import prepare_projector
 from convert.quantized_stream import encoder
 from convert.recipe import recipe
-from convert.report import Facts, report_file
+from convert.report import Facts, licence, report_file
 from convert.split import write_split
 from convert.stages import stage
 from convert.stream import encode_slab, write
 from convert.vocabulary.verify import Agreement, require, verify, write_alone
+from convert.vocabulary.verify_apart import verified
 from engine.api.errors import UserError
+from engine.api.hub_names import hub_name
 from engine.api.job import Job
 
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
-    """Params: source (a checkpoint's folder), out, type (a recipe), imatrix ("", "auto" or a file), split_bytes (0: one
-    file), report (measure a quantized result; true), override_vocabulary, dry_run, projector (its eyes instead of it).
+    """Params: source (a checkpoint's folder, or its name on a hub: see convert.hub_source), out, type (a recipe),
+    imatrix ("", "auto" or a file), split_bytes (0: one file), report (measure a quantized result; true),
+    override_vocabulary, dry_run, projector (its eyes instead of it).
 
     Gives path, bytes, sha256, bits, family, tensors, losses, warnings, vocabulary, report, comparison.
     """
+    if hub_name(params["source"]):
+        return hub_source.converted(run, params, job)
     out = Path(params["out"])
     imatrix = str(params.get("imatrix") or "")
     if params.get("projector"):
@@ -68,7 +73,11 @@ def _vocabulary(ready: Ready, params: dict[str, Any], job: Job) -> Agreement:
     path = job.folder / "vocabulary.gguf"
     write_alone(ready.vocabulary, path)
     try:
-        agreement = verify(ready.vocabulary, ready.checkpoint.folder, path, ready.checkpoint.config)
+        folder = ready.checkpoint.folder
+        if params.get("verify_apart", True):
+            agreement = verified(folder, path, ready.vocabulary.size)
+        else:
+            agreement = verify(ready.vocabulary, folder, path, ready.checkpoint.config)
     finally:
         path.unlink(missing_ok=True)
     require(agreement, bool(params.get("override_vocabulary")))
@@ -104,7 +113,6 @@ def _through_sixteen_bits(params: dict[str, Any], imatrix: str, ready: Ready, jo
     found["warnings"] = [*first["warnings"], *made["warnings"]]
     if params.get("report", True):
         found["comparison"] = compared(whole, small, params, job)
-    whole.unlink(missing_ok=True)
     return found
 
 
@@ -118,15 +126,22 @@ def _published(
         return found | {"path": params["out"]}
     folder = ready.checkpoint.folder
     facts = Facts(
-        source={"name": folder.name, "family": ready.plan.family, "architecture": ready.checkpoint.config.architecture},
+        source=_source(ready, params.get("origin") or {}),
         result={name: found[name] for name in ("bytes", "sha256", "bits")} | {"type": recipe(params["type"]).id},
         settings={name: params[name] for name in ("type", "imatrix", "split_bytes") if params.get(name)},
         quality=found.get("comparison"),
         warnings=list(found["warnings"]),
     )
     names = publish([Path(file) for file in found["files"]], Path(params["out"]), facts, folder)
-    shutil.rmtree(job.folder / "quantize", ignore_errors=True)
     return found | {"path": str(names[0]), "files": [str(name) for name in names], "report": str(report_file(names[0]))}
+
+
+def _source(ready: Ready, origin: dict[str, Any]) -> dict[str, Any]:
+    """What the report says of it; `origin` if it was fetched from a hub."""
+    checkpoint = ready.checkpoint
+    found = {"name": checkpoint.folder.name, "family": ready.plan.family, "license": licence(checkpoint.folder)}
+    found["architecture"] = checkpoint.config.architecture
+    return found | ({"base": origin["repo"], "revision": origin["revision"]} if origin else {})
 
 
 def _importance(path: str) -> dict[str, Any]:

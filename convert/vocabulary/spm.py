@@ -23,6 +23,8 @@ Read = tuple[dict[str, tuple[str, Any]], tuple[str, ...]]
 _DRAGON = "🐉"  # InternLM 2 has a token of a zero byte, where llama.cpp would see the end of a text
 _TURN_END = "<|im_end|>"
 
+SPARE_PIECES = 1024  # published models leave a few of their tokenizer's pieces without a row
+
 
 def read(source: Source, pre: str = "") -> Read:
     """Entries and notes. `pre` has no meaning here.
@@ -67,6 +69,8 @@ def tokens_of(source: Source, model: SentencePieceFile) -> tuple[Tokens, tuple[s
         kind = NORMAL if piece.kind == USER_DEFINED else piece.kind
         tokens.put(place, piece.text, kind, piece.score)
     notes = _over(source, tokens)
+    if len(model.pieces) > rows + SPARE_PIECES:
+        raise too_many(len(model.pieces), rows)
     if len(model.pieces) > rows:
         notes += (f"{len(model.pieces) - rows} tokens of the tokenizer have no row in the model and are left out",)
     return tokens, notes

@@ -45,6 +45,12 @@ class Agreement:
         shown = [{"text": text, "source": list(ours), "llama": list(theirs)} for text, ours, theirs in self.differing]
         return {"lines": self.lines, "equal": self.equal, "differing": shown, "notes": list(self.notes)}
 
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> Agreement:
+        """What `to_json` gave, with "needed" beside it."""
+        differing = tuple((one["text"], tuple(one["source"]), tuple(one["llama"])) for one in said["differing"])
+        return cls(said["lines"], said["equal"], differing, tuple(said["notes"]), said["needed"])
+
 
 def verify(vocabulary: Vocabulary, folder: Path, gguf: Path, config: Settings | None = None) -> Agreement:
     """Compare the tokenizer in `folder` with llama.cpp's reading of `gguf`, a whole model or only a vocabulary.
