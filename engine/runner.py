@@ -34,6 +34,7 @@ class Runner:
         self._lock = threading.RLock()
         self._closing = False
         self.ended: list[Callable[[JobRow], None]] = []
+        self.given_up: list[Callable[[JobRow], None]] = []  # what such a job keeps elsewhere goes too
         self.inside: dict[str, Work] = {}
         store.run("UPDATE jobs SET state = 'interrupted' WHERE state IN ('running', 'queued')")
 
@@ -149,8 +150,9 @@ class Runner:
         if event["event"] == "note":
             self._broadcast("job_note", job=job, text=event["text"], level=event["level"])
             return
-        if running.begin_done is None:
-            running.begin_done, running.began = event["done"], time.monotonic()
+        if running.begin_done is None or event["unit"] != running.unit or event["done"] < running.done:
+            running.begin_done, running.began = event["done"], time.monotonic()  # it begins, or begins something else
+        running.unit, running.done = event["unit"], event["done"]
         self._set(job, **{name: event[name] for name in ("done", "total", "unit", "text")})
         self._report(job)
 
@@ -193,10 +195,14 @@ class Runner:
         return row
 
     def _discard(self, job: str) -> None:
-        row = self._store.row("SELECT folder FROM jobs WHERE id = ?", job)
-        if row:
-            shutil.rmtree(row["folder"], ignore_errors=True)
-            Path(row["folder"] + ".lock").unlink(missing_ok=True)
+        row = self._store.row("SELECT * FROM jobs WHERE id = ?", job)
+        if row is None:
+            return
+        shutil.rmtree(row["folder"], ignore_errors=True)
+        Path(row["folder"] + ".lock").unlink(missing_ok=True)
+        if row["state"] != "done":
+            for tell in self.given_up:
+                tell(_row(row))
 
 
 def _row(row: dict[str, Any]) -> JobRow:

@@ -29,6 +29,7 @@ class Running:
         self.wanted: JobState = "interrupted"
         self.asked = False
         self.begin_done: int | None = None
+        self.unit, self.done = "", 0
         self.began = time.monotonic()
 
     def stop(self, wanted: JobState) -> None:

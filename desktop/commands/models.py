@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from desktop.pipe import EnginePipe
 from desktop.remote_terminal import add_remote, add_remote_arguments
-from desktop.terminal import Progress, print_json, print_table, print_tree
+from desktop.terminal import Progress, dim, print_json, print_table, print_tree
 from desktop.text import bytes_text, count_text, duration_text, part_text, speed_text, tr
 from engine.api.errors import UserError
 
@@ -109,15 +111,28 @@ def follow(engine: EnginePipe, job: str, progress: Progress) -> Data:
     while row is None or row["state"] not in ENDED:
         if row is not None:
             progress.show(row["done"] / max(1, row["total"]), progress_text(row))
-        row = next(event for event in events if event.get("event") == "job" and event.get("job") == job)
+        row = _next_row(events, job, progress)
     progress.clear()
     return dict(row)
+
+
+def _next_row(events: Iterator[Data], job: str, progress: Progress) -> Data:
+    """The job's next row; what it has to say in between is printed."""
+    mine = (event for event in events if event.get("job") == job and event.get("event") in ("job", "job_note"))
+    event = next(mine)
+    while event["event"] == "job_note":
+        progress.clear()
+        stage = event["level"] == "stage"
+        print(dim(tr(f"convert.stage_{event['text']}") if stage else event["text"]), file=sys.stderr)
+        event = next(mine)
+    return event
 
 
 def progress_text(row: Data) -> str:
     """ "12 / 98 MB · 8.1 MB/s · 11 s": done, speed and time left of a job."""
     if row.get("unit") != "bytes":
-        return str(row.get("text") or row["title"])
+        text = str(row.get("text") or row["title"])
+        return f"{text} · {row['done']} / {row['total']}" if row.get("total", 0) > 1 else text
     parts = [part_text(row["done"], row["total"])]
     if row.get("speed"):
         parts.append(speed_text(row["speed"]))
