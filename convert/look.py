@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import Checkpoint, open_checkpoint
-from convert.config import Config
+from convert.config import Config, read_config
 from convert.families import family_of
 from convert.keys import CONTEXT
 from convert.refusals import refusal_of
 from engine.api.errors import UserError
+from engine.api.hub_names import hub_name
 
-HUB_NAME = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 EMPTY: dict[str, Any] = {
     "name": "",
     "family": "",
@@ -32,10 +32,10 @@ EMPTY: dict[str, Any] = {
 }
 
 
-def look(source: str) -> dict[str, Any]:
+def look(source: str, endpoint: str = "") -> dict[str, Any]:
     """{"kind": checkpoint | gguf | adapter | onnx | hub, name, family, architecture, parameters, bytes …}: see EMPTY.
 
-    Raises UserError nothing_to_convert and those of what it opens.
+    `endpoint`: the hub to ask about a name. Raises UserError nothing_to_convert and those of what it opens.
     """
     path = Path(source).expanduser()
     if path.is_dir():
@@ -44,8 +44,10 @@ def look(source: str) -> dict[str, Any]:
         return EMPTY | _gguf(path)
     if path.is_file() and path.suffix in (".safetensors", ".bin", ".json", ".onnx"):
         return look(str(path.parent))
-    if HUB_NAME.fullmatch(source) and not path.exists():
-        return EMPTY | {"kind": "hub", "name": source, "can": ["download"]}
+    if name := hub_name(source):
+        from convert import hub_source
+
+        return hub_source.look(name, endpoint)
     raise nothing(source)
 
 
@@ -74,21 +76,30 @@ def _folder(path: Path) -> dict[str, Any]:
 
 
 def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
-    config, found = checkpoint.config, family_of(checkpoint.config)
-    method = quantized(config)
-    said = refusal_of(config)
     return {
+        **_of_config(checkpoint.config),
         "kind": "checkpoint",
         "name": checkpoint.folder.name,
-        "family": found[0] if found else "",
-        "architecture": config.architecture,
         "parameters": sum(t.elements for t in checkpoint.tensors.values() if t.dtype in ("F64", "F32", "F16", "BF16")),
         "bytes": checkpoint.bytes,
         "dtype": checkpoint.dtype(),
-        "quantized": method,
-        "context": config.get(*CONTEXT, default=0),
         "license": licence_of(checkpoint.folder),
         "files": len(checkpoint.maps),
+    }
+
+
+def of_config(folder: Path) -> dict[str, Any]:
+    """What config.json alone says of a checkpoint. Raises UserError no_config, bad_config."""
+    return _of_config(read_config(folder))
+
+
+def _of_config(config: Config) -> dict[str, Any]:
+    found, said = family_of(config), refusal_of(config)
+    return {
+        "family": found[0] if found else "",
+        "architecture": config.architecture,
+        "quantized": quantized(config),
+        "context": config.get(*CONTEXT, default=0),
         "can": _makes(found is not None, said),
         "refused": None if found else said or {"reason": "", "way": "onnx", "nearest": ""},
     }

@@ -2,7 +2,8 @@
 
 The report, schema 1:
     schema 1, made (UTC), program
-    source    {name, kind, architecture, files: [{name, bytes, sha256}], license: {id, name, link, from}, base}
+    source    {name, kind, architecture, files: [{name, bytes, sha256}], license: {id, name, link, from}, base,
+              revision (of a hub)}
     result    {name, bytes, sha256, type, bits, parameters}
     settings  what was asked for, without folders
     tensors   {type: how many}

@@ -17,11 +17,16 @@ from models.gguf_header import shape_of
 from models.shape import Shape
 
 
-def targets(path: str) -> dict[str, Any]:
+def targets(path: str, endpoint: str = "") -> dict[str, Any]:
     """What `look` says, "shape" (fields of models.shape.Shape) and "targets": the previews of all recipes by size."""
-    found = look(path)
+    found = look(path, endpoint)
     if not {"gguf", "quantize"} & set(found["can"]):
         return found | {"shape": asdict(Shape()), "targets": []}
+    if found["kind"] == "hub":
+        from convert.hub_source import headers_only
+
+        with headers_only(found["name"], endpoint) as folder:
+            return targets(str(folder)) | {name: found[name] for name in ("kind", "name", "bytes", "files", "license")}
     source, shape = _gguf(Path(path)) if found["kind"] == "gguf" else _checkpoint(Path(path))
     rows = [plan.to_json(tensors=False) for plan in preview(source)]
     return found | {"shape": asdict(shape), "targets": rows}

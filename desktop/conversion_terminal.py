@@ -12,6 +12,7 @@ from desktop.pipe import EnginePipe
 from desktop.terminal import Progress, print_json, print_table
 from desktop.text import bytes_text, tr
 from engine.api.errors import UserError
+from engine.api.hub_names import hub_name
 
 Data = dict[str, Any]
 
@@ -42,7 +43,7 @@ def absolute(params: Data) -> Data:
     found = {
         n: str(Path(v).expanduser().absolute())
         for n, v in params.items()
-        if n in paths and isinstance(v, str) and v not in words
+        if n in paths and isinstance(v, str) and v not in words and not (n == "source" and hub_name(v))
     }
     return params | found
 

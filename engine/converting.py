@@ -5,15 +5,20 @@ No module of `convert` is ever loaded here: headers of strange files and numpy s
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
+from engine.api.folders import checkpoints_folder, home
+from engine.api.hub_names import hub_name
 from engine.api.job import Cancelled
 from engine.api.messages import JobRow
 from engine.running import Apart, log_file
@@ -36,6 +41,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 PATHS = ("source", "out", "model", "a", "b", "base", "of")
 MAKES_MODELS = ("convert", "quantize", "prune", "adapter", "lowrank")  # files that join the list of models
+_starting = threading.Lock()
 ASK_S = 120.0  # of a question; what takes longer is a job
 
 
@@ -70,8 +76,35 @@ def _watch(call: Call, running: Apart, ended: threading.Event) -> None:
             return
 
 
-def start(core: Core, kind: str, params: dict[str, Any], title: str = "") -> str:
-    """Queue a job of conversion; its id. Raises UserError unknown_part, convert_lacks, already_there."""
+def start(
+    core: Core, kind: str, params: dict[str, Any], title: str = "", ready: Callable[[], None] = lambda: None
+) -> str:
+    """Queue a job of conversion; its id. One that stopped is taken up again, or begun anew with other settings.
+
+    `ready` is called before, once nothing speaks against it, to put into its folder what the job needs.
+
+    Raises UserError unknown_part, convert_lacks, already_there, output_taken, no_such_place.
+    """
+    _check_told(kind, params)
+    said = _placed(core, kind, params)
+    replace = said.pop("replace", False)
+    out, folder = _out(said), work_folder(kind, said)
+    with _starting:
+        under_way = _make_way(core, kind, said)
+        if kind != "compare" and out.exists() and not replace and not under_way:
+            raise UserError(
+                "already_there",
+                f"{out.name} is there already.",
+                "Choose another name, or delete it first.",
+                name=out.name,
+            )
+        _check_place(folder.parent)
+        if not under_way:
+            ready()
+        return core.runner.start(kind, title or out.name, folder, said)
+
+
+def _check_told(kind: str, params: dict[str, Any]) -> None:
     if kind not in KINDS:
         raise UserError(
             "unknown_part",
@@ -85,19 +118,66 @@ def start(core: Core, kind: str, params: dict[str, Any], title: str = "") -> str
         raise UserError(
             "convert_lacks", f"{kind} needs to be told: {', '.join(lost)}.", "Give it.", names=", ".join(lost)
         )
+
+
+def _placed(core: Core, kind: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with whole paths; of a checkpoint on a hub its name, and where the hub is."""
     said = dict(params) | {name: str(Path(params[name]).expanduser().absolute()) for name in PATHS if params.get(name)}
-    out = _out(said)
-    if out.exists() and not said.pop("replace", False) and kind != "compare":
+    name = hub_name(str(params.get("source") or "")) if kind == "convert" else ""
+    return said | ({"source": name, "endpoint": core.settings.hub_endpoint} if name else {})
+
+
+def _make_way(core: Core, kind: str, said: dict[str, Any]) -> bool:
+    """Nothing else may be making the same file; what stopped with other settings is forgotten. Whether this very job
+    is under way already."""
+    made = _made(kind, said)
+    for row in core.runner.list():
+        if row["kind"] not in KINDS or row["state"] == "done" or _made(row["kind"], row["params"]) != made:
+            continue
+        under_way = row["state"] in ("running", "queued")
+        if row["kind"] == kind and row["params"] == said:
+            return under_way
+        if under_way:
+            raise UserError(
+                "output_taken",
+                f"Another job is making {made.name} just now ({row['kind']}).",
+                "Wait for it, cancel it, or choose another name.",
+                name=made.name,
+                kind=row["kind"],
+            )
+        if row["kind"] == kind:
+            core.runner.delete(row["job"])
+    return False
+
+
+def _made(kind: str, params: dict[str, Any]) -> Path:
+    return work_folder(kind, params) if kind == "compare" else _out(params)
+
+
+def _check_place(folder: Path) -> None:
+    """The folder is there, or can be made, and takes files. Raises UserError no_such_place."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise UserError(
-            "already_there", f"{out.name} is there already.", "Choose another name, or delete it first.", name=out.name
-        )
-    return core.runner.start(kind, title or out.name, work_folder(kind, said), said)
+            "no_such_place",
+            f"Nothing can be written into {folder} ({reason}).",
+            "Choose another folder.",
+            folder=str(folder),
+            reason=reason,
+        ) from None
 
 
 def work_folder(kind: str, params: dict[str, Any]) -> Path:
-    """Where a job's unfinished work lies: beside what it makes. Raises UserError convert_lacks."""
+    """Where a job's unfinished work lies: beside what it makes, of a comparison (which makes nothing) in the data
+    folder. Raises UserError convert_lacks."""
     out = _out(params)
-    return out.with_name(f"{out.name}.{kind}.partial")
+    if kind != "compare":
+        return out.with_name(f"{out.name}.{kind}.partial")
+    pair = hashlib.sha256(f"{params.get('a')}\n{out}".encode()).hexdigest()[:12]
+    return home() / "comparisons" / f"{out.name[:80]}-{pair}.compare.partial"
 
 
 def _out(params: dict[str, Any]) -> Path:
@@ -106,6 +186,23 @@ def _out(params: dict[str, Any]) -> Path:
     if not named:
         raise UserError("convert_lacks", "This needs to be told: out.", "Give it.", names="out")
     return Path(named).expanduser().absolute()
+
+
+def forget_fetched(row: JobRow) -> None:
+    """What was fetched of a checkpoint for a job that is given up goes, unless another one works with it."""
+    from filelock import FileLock, Timeout
+
+    name = hub_name(str(row["params"].get("source") or "")) if row["kind"] == "convert" else ""
+    partial = checkpoints_folder() / f"{name}.partial"
+    if not name or not partial.exists():
+        return
+    lock = FileLock(checkpoints_folder() / f"{name}.lock")
+    try:
+        with lock.acquire(timeout=0):
+            shutil.rmtree(partial, ignore_errors=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
+    except Timeout:
+        return
 
 
 def publish(core: Core, row: JobRow) -> None:

@@ -13,7 +13,7 @@ from engine.api.messages import JobRow
 from engine.api.settings import Settings, load_settings, save_settings
 from engine.attachments import forget_unused
 from engine.chats import Chats
-from engine.converting import publish
+from engine.converting import forget_fetched, publish
 from engine.documents.library import Library
 from engine.documents.searching import Searching
 from engine.prefix_store import PrefixStore
@@ -43,6 +43,7 @@ class Core:
         self.residents = residents_of(self)
         self.runner = Runner(self.store, self.broadcast)
         self.runner.ended.append(self._job_ended)
+        self.runner.given_up.append(forget_fetched)
         self.searching = Searching()
         self.documents = Library(self.runner, self.broadcast, self.searching)
         self.listen(self.documents.heard)

@@ -13,7 +13,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -70,7 +71,7 @@ def attempt(
 ) -> dict[str, Any]:
     """{"state", "result" or "error"} of a piece of work. One of the three edges that catch everything."""
     try:
-        with _folder_lock(folder):
+        with _alone_in(folder):
             job = Job(folder, params, report, cancelled)
             result = work(params, job)
             job.flush()
@@ -88,8 +89,12 @@ def attempt(
         }
 
 
-def _folder_lock(folder: Path) -> FileLock:
-    """After a crash of the engine its job may still be closing down: wait for it rather than work beside it."""
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """After a crash of the engine its job may still be closing down: wait for it rather than work beside it.
+
+    Only work that can be resumed is left behind: neither the lock nor empty folders.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(folder.name + ".lock"))
     try:
@@ -98,7 +103,20 @@ def _folder_lock(folder: Path) -> FileLock:
         raise UserError(
             "job_running", f"{folder.name} is being worked on by another process.", "Wait for it, then resume."
         ) from None
-    return lock
+    try:
+        yield
+    finally:
+        _remove_empty(folder)
+        with suppress(OSError):  # before it is let go: who waits for it sees that it is gone, and makes another
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+def _remove_empty(folder: Path) -> None:
+    inside = sorted(folder.rglob("*"), reverse=True) if folder.is_dir() else []
+    for path in (*inside, folder):
+        with suppress(OSError):  # it is a file, or has something in it
+            path.rmdir()
 
 
 def _listen(source: IO[bytes], cancelled: threading.Event) -> None:

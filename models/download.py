@@ -81,11 +81,19 @@ def run(params: dict[str, Any], job: Job, free: int | None = None) -> dict[str, 
 
 def deliver(model: str, delivery: Delivery, job: Job, http: httpx.Client, free: int | None = None) -> dict[str, Any]:
     """Fetch a delivery into the job's folder and publish it as `model`. Result and errors as in `run`."""
+    return _publish(model, delivery, job.folder, fetch_files(delivery, job, http, free))
+
+
+def fetch_files(delivery: Delivery, job: Job, http: httpx.Client, free: int | None = None) -> str:
+    """Fetch a delivery's files into the job's folder, going on where an earlier try stopped, and check them.
+
+    Returns the sha256 of the first. Errors as in `run`.
+    """
     job.folder.mkdir(parents=True, exist_ok=True)
     check_room(delivery, job.folder, free_disk(job.folder) if free is None else free)
     sha256 = _Work(delivery, job, http).run()
     job.flush()
-    return _publish(model, delivery, job.folder, sha256)
+    return sha256
 
 
 def check_room(delivery: Delivery, folder: Path, free: int) -> None:

@@ -8,11 +8,11 @@ from engine.api.job import Job
 
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
-    """{source, targets: bool} -> see convert.look.look and convert.targets.targets."""
+    """{source, targets: bool, endpoint} -> see convert.look.look and convert.targets.targets."""
     if params.get("targets"):
         from convert.targets import targets
 
-        return targets(params["source"])
+        return targets(params["source"], str(params.get("endpoint") or ""))
     from convert.look import look
 
-    return look(params["source"])
+    return look(params["source"], str(params.get("endpoint") or ""))

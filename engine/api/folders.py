@@ -39,6 +39,11 @@ def models_folder() -> Path:
     return home() / "models"
 
 
+def checkpoints_folder() -> Path:
+    """Checkpoints of a hub that were fetched to be converted: OWNER/NAME, unfinished ones OWNER/NAME.partial."""
+    return home() / "checkpoints"
+
+
 def logs_folder() -> Path:
     """Log files of the engine and of each job."""
     return home() / "logs"

@@ -16,7 +16,7 @@ LARGEST_REPORT = 16 * 2**20
 
 def look(core: Core, call: Call, source: str) -> dict[str, Any]:
     """What a file, a folder or a name is, and what can be made of it."""
-    return ask(call, "look", {"source": source})
+    return ask(call, "look", {"source": source, "endpoint": core.settings.hub_endpoint})
 
 
 def targets(core: Core, call: Call, source: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def targets(core: Core, call: Call, source: str) -> dict[str, Any]:
     from models.fit import Loading, estimate
     from models.shape import Shape
 
-    found = ask(call, "look", {"source": source, "targets": True})
+    found = ask(call, "look", {"source": source, "targets": True, "endpoint": core.settings.hub_endpoint})
     listed = found.pop("shape").items()
     shape: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in listed}
     there, loading = hardware(core), Loading(context=min(4096, found["context"] or 4096))
@@ -38,12 +38,15 @@ def preview(core: Core, call: Call, kind: str, params: dict[str, Any]) -> dict[s
     """A job's exact plan without running it: every tensor, its type, its bytes, what falls back."""
     if kind not in ("convert", "quantize"):
         raise UserError("no_preview", f"There is no preview of {kind}.", "Start it.", kind=kind)
-    return ask(call, kind, {**params, "dry_run": True})
+    return ask(call, kind, {**params, "dry_run": True, "endpoint": core.settings.hub_endpoint})
 
 
 def begin(core: Core, call: Call, kind: str, params: dict[str, Any], title: str = "") -> dict[str, Any]:
     """Start a job: convert, quantize, imatrix, compare, onnx, adapter, to_hf, merge, prune, lowrank."""
-    return {"job": start(core, kind, _with_collection(core, call, kind, params), title)}
+    text = params.get("text")
+    if not isinstance(text, dict) or "collection" not in text:
+        return {"job": start(core, kind, params, title)}
+    return {"job": _begin_with_collection(core, kind, params, title)}
 
 
 def report(core: Core, call: Call, path: str = "", model: str = "") -> dict[str, Any]:
@@ -72,21 +75,20 @@ def _file_of(model: str) -> Path:
     return find(model).path
 
 
-def _with_collection(core: Core, call: Call, kind: str, params: dict[str, Any]) -> dict[str, Any]:
+def _begin_with_collection(core: Core, kind: str, params: dict[str, Any], title: str) -> str:
     """A collection as text: its documents' words go into a file in the job's own folder, which goes when that ends."""
-    text = params.get("text")
-    if not isinstance(text, dict) or "collection" not in text:
-        return params
     from engine.documents.collection import row_of
 
-    row = row_of(core.documents.store, str(text["collection"]))
-    folder = work_folder(kind, params)
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "collection.txt"
-    with file.open("w", encoding="utf-8") as out:
-        for (said,) in _texts(core, row["number"]):
-            out.write(said + "\n\n")
-    return {**params, "text": {"collection": row["name"], "file": str(file)}}
+    row = row_of(core.documents.store, str(params["text"]["collection"]))
+    file = work_folder(kind, params) / "collection.txt"
+
+    def write() -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w", encoding="utf-8") as out:
+            for (said,) in _texts(core, row["number"]):
+                out.write(said + "\n\n")
+
+    return start(core, kind, {**params, "text": {"collection": row["name"], "file": str(file)}}, title, write)
 
 
 def _texts(core: Core, collection: int) -> Iterator[tuple[str]]:

@@ -46,6 +46,17 @@ class Reference:
         return f"{base}-{self.wanted}" if self.wanted else base
 
 
+@dataclass(frozen=True)
+class Repository:
+    """What a hub says of a repository: `files` are path -> (bytes, sha256), "" where git keeps the file itself."""
+
+    name: str
+    revision: str
+    licence: str
+    files: Mapping[str, tuple[int, str]]
+    parameters: Mapping[str, int]  # by type of number, {} where the hub does not count them
+
+
 def parse(name: str) -> Reference | None:
     """Understand `owner/repo`, `owner/repo:file`, `owner/repo:Q8_0` and addresses of pages; None if it is none."""
     match = _NAME.fullmatch(name.strip())
@@ -81,6 +92,20 @@ def resolve(reference: Reference, endpoint: str, entry: Entry | None = None) -> 
         files=files,
         fetches=tuple(_fetches(reference.repo, info.sha or "main", endpoint, chosen, files)),
     )
+
+
+def repository(name: str, endpoint: str) -> Repository:
+    """Ask the hub for all that `owner/name` holds. Raises UserError offline, no_such_model, gated, http_status."""
+    info = _info(name, endpoint)
+    counted = getattr(getattr(info, "safetensors", None), "parameters", None) or {}
+    return Repository(name, info.sha or "main", _licence(info), _listing(info.siblings or []), dict(counted))
+
+
+def delivery(found: Repository, chosen: list[str], endpoint: str) -> Delivery:
+    """The fetching of these files of a repository, in this order, each to the path it has there."""
+    files = tuple(File(name, *found.files[name]) for name in chosen)
+    fetches = tuple(_fetches(found.name, found.revision, endpoint, chosen, files))
+    return Delivery(found.name, found.licence, "hub", found.name, "", files, fetches)
 
 
 def _encoder(reference: Reference, info: Any, sizes: Mapping[str, tuple[int, str]], entry: Entry | None) -> list[str]:

@@ -48,6 +48,27 @@ def get(http: httpx.Client, url: str, headers: Mapping[str, str]) -> httpx.Respo
     raise AssertionError("the last try always ends the loop")
 
 
+def beginning(http: httpx.Client, url: str, count: int, headers: Mapping[str, str]) -> bytes:
+    """The first `count` bytes of a file (fewer of a shorter one), in one request.
+
+    Raises UserError offline, http_status, no_such_model, gated.
+    """
+    import httpx
+
+    asked = {**headers, "Range": f"bytes=0-{count - 1}", "Accept-Encoding": "identity"}
+    found = bytearray()
+    try:
+        with http.stream("GET", url, headers=asked) as answer:
+            check_status(answer.status_code, url)
+            for piece in answer.iter_raw():
+                found += piece
+                if len(found) >= count:
+                    break
+    except httpx.HTTPError as error:
+        raise offline(url, error) from None
+    return bytes(found[:count])
+
+
 def fetch(
     http: httpx.Client,
     url: str,
