@@ -8,7 +8,7 @@ import family_checkpoints
 import gguf_reading
 import llama_logits
 import pytest
-from conversion_kit import TYPES, Conversions
+from conversion_kit import Conversions, kinds_of
 
 from convert.config import Config
 from convert.families import all_families, family_of
@@ -16,7 +16,7 @@ from convert.families import all_families, family_of
 CASES = family_checkpoints.names()
 CONVERTED = [name for name in CASES if not family_checkpoints.case(name).upstream]
 # A whole vocabulary is the same in every type, and takes seconds.
-KINDS = {name: TYPES[:1] if family_checkpoints.case(name).real_vocabulary else TYPES for name in CASES}
+KINDS = {name: kinds_of(name) for name in CASES}
 BROKEN = [name for name in CASES if family_checkpoints.case(name).upstream]
 
 

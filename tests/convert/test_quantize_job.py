@@ -312,7 +312,7 @@ def test_what_only_llama_cpp_finds_wrong_ends_its_process_and_not_this_one(tmp_p
 
 
 def test_the_result_is_measured_against_its_source_and_told_beside_it(smollm2: Path, tmp_path: Path) -> None:
-    done = quantize(tmp_path, smollm2, type="q2_k", report=True, report_chunks=2)
+    done = quantize(tmp_path, smollm2, type="q2_k", report=True, report_chunks=1)
     report = json.loads(Path(done["report"]).read_text(encoding="utf-8"))
     assert report["quality"]["kl_mean"] == done["comparison"]["kl_mean"] > 0.05
     assert report["result"]["sha256"] == done["sha256"]
