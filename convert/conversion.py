@@ -12,6 +12,7 @@ from convert.families import family_of
 from convert.family import Entries, Family
 from convert.keys import entries_of
 from convert.metadata import general_entries
+from convert.note import told
 from convert.plan import FILE_TYPES, Plan, Planned, counts_of, tensors_of
 from convert.quantized_stream import types_of
 from convert.recipe import Recipe, recipe
@@ -98,5 +99,6 @@ def shown(ready: Ready, written: Written | None = None) -> dict[str, Any]:
         "bits": ready.plan.bits,
         "tensors": rows,
         "warnings": list(ready.plan.notes),
+        "notes": told(ready.plan.notes),
         "losses": lost,
     }

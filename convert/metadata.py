@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from convert.family import Entries
+from convert.note import note
 
 
-def general_entries(folder: Path, arch: str, counts: tuple[int, int, int, int], note: list[str]) -> Entries:
+def general_entries(folder: Path, arch: str, counts: tuple[int, int, int, int], notes: list[str]) -> Entries:
     """The `general.*` entries, by the `gguf` package's reading of the model card, config.json and the folder's name.
 
     `counts`: parameters in all, of them shared, an expert's, and how many experts. What cannot be read is left out and
-    told in `note`.
+    told in `notes`.
     """
     import gguf
 
@@ -22,7 +23,7 @@ def general_entries(folder: Path, arch: str, counts: tuple[int, int, int, int], 
     try:
         found = gguf.Metadata.load(None, folder, None, counts[0])
     except Exception as error:  # noqa: BLE001 - a card is anybody's YAML; nothing of it is needed
-        note.append(f"The model card could not be read ({type(error).__name__}).")
+        notes.append(note("card_unread", "The model card could not be read ({reason}).", reason=type(error).__name__))
         found = gguf.Metadata()
     found.name = found.name or folder.name
     found.size_label = found.size_label or gguf.size_label(*counts)

@@ -10,7 +10,7 @@ from typing import Any
 from desktop.commands.models import follow
 from desktop.pipe import EnginePipe
 from desktop.terminal import Progress, print_json, print_table
-from desktop.text import bytes_text, tr
+from desktop.text import bytes_text, find, tr
 from engine.api.errors import UserError
 from engine.api.hub_names import hub_name
 
@@ -65,10 +65,16 @@ def print_tensors(found: Data) -> None:
 def print_made(found: Data, key: str = "convert.made") -> None:
     """One line on the file, and what a person should know of it."""
     print(tr(key, path=found["path"], size=bytes_text(found["bytes"]), bits=f"{found.get('bits', 0):.2f}"))
-    for warning in found.get("warnings", []):
-        print(f"! {warning}")
+    for note in found.get("notes", []):
+        print(f"! {note_text(note)}")
     for lost in found.get("losses", []):
         print("! " + tr("convert.lost", name=lost["name"], infinite=lost["not_finite"], large=lost["too_large"]))
+
+
+def note_text(note: Data) -> str:
+    """A note of a job in the person's language; as it is where it has no words of its own."""
+    key = f"convert_notes.{note['code']}"
+    return tr(key, **note["values"]) if note["code"] and find(key) else str(note["text"])
 
 
 def print_comparison(found: Data) -> None:

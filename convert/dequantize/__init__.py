@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from convert.checkpoint import Checkpoint, Source
+from convert.note import note
 from engine.api.errors import UserError
 from engine.api.parts import load_part, part_names
 
@@ -33,8 +34,13 @@ def unpacked(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
         raise _unknown(method)
     made, used = load_part(NAME, method).unpack(checkpoint.tensors, settings)
     plain = {name: source for name, source in checkpoint.tensors.items() if name not in used}
-    note = f"{len(made)} tensors were packed by {method}. They are unpacked; what packing lost does not come back."
-    return replace(checkpoint, tensors=plain | made), [note]
+    said = note(
+        "unpacked",
+        "{count} tensors were packed by {method}. They are unpacked; what packing lost does not come back.",
+        count=len(made),
+        method=method,
+    )
+    return replace(checkpoint, tensors=plain | made), [said]
 
 
 def part_of(tensors: Mapping[str, Source], name: str) -> Source:

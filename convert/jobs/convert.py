@@ -12,6 +12,7 @@ from typing import Any
 from convert import hub_source
 from convert.conversion import Ready, prepare, shown
 from convert.finish import compared, publish
+from convert.note import told
 from convert.plan import FILE_TYPES, Plan, check_room
 from convert.projection import prepare_projector
 from convert.quantized_stream import encoder
@@ -29,8 +30,8 @@ from engine.api.job import Job
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: source (a checkpoint's folder, or its name on a hub: see convert.hub_source), out, type (a recipe),
-    imatrix ("", "auto" or a file), split_bytes (0: one file), report (measure a quantized result; true),
-    override_vocabulary, dry_run, projector (its eyes instead of it).
+    imatrix ("", "auto" or a file; text, imatrix_chunks, threads as for the job `quantize`), split_bytes (0: one file),
+    report (measure a quantized result; true), override_vocabulary, dry_run, projector (its eyes instead of it).
 
     Gives path, bytes, sha256, bits, family, tensors, losses, warnings, vocabulary, report, comparison.
     """
@@ -108,9 +109,11 @@ def _through_sixteen_bits(params: dict[str, Any], imatrix: str, ready: Ready, jo
     first = stage(job, "convert", run, asked)
     small = job.folder / "model.gguf"
     wanted = {"source": str(whole), "out": str(small), "type": params["type"], "imatrix": imatrix, "report": False}
-    made = stage(job, "quantize", quantize.run, wanted | {"text": params.get("text") or "builtin"})
+    wanted |= {name: params[name] for name in ("text", "imatrix_chunks", "threads") if params.get(name)}
+    made = stage(job, "quantize", quantize.run, wanted)
     found = made | {"files": made["files"], "family": first["family"], "losses": first["losses"]}
-    found["warnings"] = [*first["warnings"], *made["warnings"]]
+    for name in ("warnings", "notes"):
+        found[name] = [*first[name], *made[name]]
     if params.get("report", True):
         found["comparison"] = compared(whole, small, params, job)
     return found
@@ -121,6 +124,7 @@ def _published(
 ) -> dict[str, Any]:
     """Give the file its name, and put report and card beside it."""
     found = found | {"vocabulary": agreement.to_json(), "warnings": [*found["warnings"], *agreement.notes]}
+    found["notes"] = [*found["notes"], *told(agreement.notes)]
     if params.get("bare"):  # a stage of another conversion
         Path(found["files"][0]).replace(params["out"])
         return found | {"path": params["out"]}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert.finish import compared, publish
 from convert.mix import odd_tensor
+from convert.note import note, told
 from convert.quantize_plan import Plan, Source, plan, read_source, with_types
 from convert.recipe import Recipe, recipe
 from convert.report import Facts, report_file
@@ -39,7 +40,7 @@ AUTO_CHUNKS = 32  # of 512 tokens; published comparisons find no steady gain fro
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: source, out, type (a recipe), imatrix ("", "auto" or a path), overrides [[pattern, type], …],
     budget_bytes (0 = by type), dry_run, keep_split, threads (0 = all), report (compare with the source; true),
-    report_text, report_chunks, text (for imatrix "auto").
+    report_text, report_chunks, text and imatrix_chunks (for imatrix "auto").
 
     Result: {path, files, bytes, sha256, bits, type, tensors: [{name, shape, from, to, bytes, fallback}], fallbacks,
     warnings, report, comparison}. Raises Cancelled and UserError unknown_recipe, bad_override, needs_importance,
@@ -65,7 +66,7 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
 
 def _quantized(planned: Plan, request: Request, job: Job) -> list[Path]:
     """Run llama.cpp, or take what an earlier try of this job has made already, and check it."""
-    if not job.state.get("quantized"):
+    if not job.state.get("quantized") or not written(request):  # it may have its name already
         quantize(request, lambda done, _, __, name: job.step(done, planned.file_bytes, "bytes", name))
     files = written(request)
     verify(files, planned.types)
@@ -117,22 +118,16 @@ def _columns(source: Source, name: str) -> int:
 
 
 def _computed(params: dict[str, Any], source: Source, job: Job) -> Path:
-    """An importance matrix of the built-in text, made within this job; the one of an earlier try is used again."""
+    """An importance matrix of `text` (the built-in one), made within this job; an earlier try's is used again."""
     from convert.jobs import imatrix
 
     file = job.folder / "imatrix.gguf"
     if not file.exists():
-        asked = {"model": str(source.path), "out": str(file), "text": "builtin", "chunks": AUTO_CHUNKS}
+        asked = {"model": str(source.path), "out": str(file), "text": params.get("text") or "builtin"}
+        asked["chunks"] = int(params.get("imatrix_chunks") or AUTO_CHUNKS)
         asked["threads"] = params.get("threads") or 0
-        imatrix.run(asked, Job(job.folder / "imatrix", asked, lambda event: _pass_on(event, job), job.cancelled))
+        imatrix.run(asked, Job(job.folder / "imatrix", asked, job.pass_on, job.cancelled))
     return file
-
-
-def _pass_on(event: dict[str, Any], job: Job) -> None:
-    if event["event"] == "step":
-        job.step(event["done"], event["total"], event["unit"], event["text"])
-    else:
-        job.note(event["text"], event["level"])
 
 
 def _chosen(params: dict[str, Any], source: Source, asked: Recipe, importance: Importance, job: Job) -> Recipe:
@@ -248,22 +243,26 @@ def _result(planned: Plan, files: list[Path], out: Path, sha256: str) -> dict[st
         "bytes": size,
         "sha256": sha256,
         "warnings": warnings(planned),
+        "notes": told(warnings(planned)),
         "report": "",
     }
 
 
 def warnings(planned: Plan) -> list[str]:
     """What a person should know of this plan beforehand, in English."""
-    source, found = planned.source, []
+    source = planned.source
+    found: list[str] = []
     if planned.requantized and source.bits < LOW_BITS:
-        found.append(
-            f"The source is quantized already ({source.quantized}, {source.bits:.2f} bits): doing it again loses more "
-            "than going from the original in 16 bits."
+        text = (
+            "The source is quantized already ({type}, {bits} bits): doing it again loses more than going from the "
+            "original in 16 bits."
         )
+        found.append(note("requantized", text, type=source.quantized, bits=f"{source.bits:.2f}"))
     elif planned.requantized:
-        found.append(f"The source is quantized already ({source.quantized}); the loss of that stays.")
+        text = "The source is quantized already ({type}); the loss of that stays."
+        found.append(note("quantized_source", text, type=source.quantized))
     if source.quantized and planned.bits >= source.bits:
-        found.append("The result is no smaller than the source, and no better.")
+        found.append(note("no_smaller", "The result is no smaller than the source, and no better."))
     if planned.fallbacks:
         found.append(_fallback_words(planned))
     return found
@@ -271,9 +270,15 @@ def warnings(planned: Plan) -> list[str]:
 
 def _fallback_words(planned: Plan) -> str:
     into = ", ".join(dict.fromkeys(given for _, given in planned.fallbacks))
-    return (
-        f"{planned.recipe.id} is {planned.bits:.2f} bits here: {planned.fallbacks.total()} of {len(planned.lines)} "
-        f"tensors become {into} instead, because their rows do not fill its blocks."
+    return note(
+        "fell_back",
+        "{type} is {bits} bits here: {count} of {all} tensors become {into} instead, because their rows do not fill "
+        "its blocks.",
+        type=planned.recipe.id,
+        bits=f"{planned.bits:.2f}",
+        count=planned.fallbacks.total(),
+        all=len(planned.lines),
+        into=into,
     )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import open_checkpoint
+from convert.finish import publish_folder
 from convert.gguf_source import open_gguf
+from convert.note import note, told
 from convert.safetensors_file import write_checkpoint
 from convert.to_hf import config_of, wanted, write_config
 from convert.vocabulary import to_huggingface
@@ -48,17 +50,21 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     write_config(folder, config, model.entries)
     to_huggingface(model.entries, folder)
     _check(folder, {tensor.name: tensor.shape for tensor in tensors})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder.rename(out)
+    publish_folder(folder, out)
     size = sum((out / file.name).stat().st_size for file in files)
     lossy = sorted({kind for kind in model.types.values() if kind not in ("F32", "F16", "BF16")})
-    notes = [f"The weights were {', '.join(lossy)}: what that lost does not come back."] if lossy else []
+    notes = (
+        [note("weights_were", "The weights were {types}: what that lost does not come back.", types=", ".join(lossy))]
+        if lossy
+        else []
+    )
     return {
         "path": str(out),
         "bytes": size,
         "files": [file.name for file in files],
         "family": identity,
         "warnings": notes,
+        "notes": told(notes),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from convert.note import note
 from engine.api.errors import UserError
 
 Entries = dict[str, tuple[str, Any]]
@@ -60,9 +61,9 @@ def _rendered(template: str, entries: Entries, ends: set[str]) -> tuple[str, ...
     try:
         text = _render(template, messages, entries)
     except UserError as error:
-        return (f"the chat template cannot be tried: {error.text}",)
+        return (note("template_untried", "the chat template cannot be tried: {reason}", reason=error.text),)
     if ANSWER not in text:
-        return ("the chat template leaves an answer's text out",)
+        return (note("template_drops_answers", "the chat template leaves an answer's text out"),)
     after = text[text.rindex(ANSWER) + len(ANSWER) :].lstrip(" \n")
     return () if after.startswith(tuple(ends)) else _open_end(after, entries)
 
@@ -76,8 +77,14 @@ def _open_end(after: str, entries: Entries) -> tuple[str, ...]:
         else None
     )
     if found and after:
-        return (f"the chat template ends an answer with {found[0]}, at which llama.cpp does not stop",)
-    return ("the chat template does not mark an answer's end",)
+        return (
+            note(
+                "template_open_end",
+                "the chat template ends an answer with {token}, at which llama.cpp does not stop",
+                token=found[0],
+            ),
+        )
+    return (note("template_no_end", "the chat template does not mark an answer's end"),)
 
 
 def _render(template: str, messages: list[dict[str, str]], entries: Entries) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary import bpe, chatglm3, llama_hf, ranks, spm, tekken, unigram, wordpiece
 from convert.vocabulary.ends import look_at_ends
 from convert.vocabulary.source import Missing, Settings, Source, bad
@@ -92,7 +93,11 @@ def _distinct(texts: list[str], kinds: list[int]) -> tuple[str, ...]:
         texts[later], kinds[later] = f"[UNREACHABLE{later}]", UNUSED
         seen[text] = first + place - later
         renamed.append(later)
-    return (f"{len(renamed)} tokens have the text of another and are set aside",) if renamed else ()
+    return (
+        (note("tokens_set_aside", "{count} tokens have the text of another and are set aside", count=len(renamed)),)
+        if renamed
+        else ()
+    )
 
 
 def _usable(texts: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary import sentencepiece_file
 from convert.vocabulary.sentencepiece_file import SentencePieceFile
 from convert.vocabulary.source import Missing, Source, bad, objects
@@ -72,7 +73,13 @@ def tokens_of(source: Source, model: SentencePieceFile) -> tuple[Tokens, tuple[s
     if len(model.pieces) > rows + SPARE_PIECES:
         raise too_many(len(model.pieces), rows)
     if len(model.pieces) > rows:
-        notes += (f"{len(model.pieces) - rows} tokens of the tokenizer have no row in the model and are left out",)
+        notes += (
+            note(
+                "pieces_left_out",
+                "{count} tokens of the tokenizer have no row in the model and are left out",
+                count=len(model.pieces) - rows,
+            ),
+        )
     return tokens, notes
 
 

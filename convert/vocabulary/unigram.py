@@ -6,6 +6,7 @@ import binascii
 from base64 import b64decode
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary import sentencepiece_file
 from convert.vocabulary.sentencepiece_file import SentencePieceFile
 from convert.vocabulary.source import LARGEST_VOCABULARY, Missing, Source, bad, objects, part
@@ -56,7 +57,11 @@ def _whole(source: Source, tokens: Tokens, encoder: bool, flags: tuple[bool, boo
     if charsmap:
         found["tokenizer.ggml.precompiled_charsmap"] = ("[u8]", charsmap)
     spare = sum(kind == UNUSED for kind in tokens.kinds)
-    notes = (f"{spare} tokens of the model have no text; they are padded",) if spare else ()
+    notes = (
+        (note("tokens_padded", "{count} tokens of the model have no text; they are padded", count=spare),)
+        if spare
+        else ()
+    )
     return {**found, **_unknown(tokens), **Special(source, len(tokens.texts)).entries()}, notes
 
 

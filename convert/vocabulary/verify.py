@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convert.note import again, note, told
 from convert.vocabulary.original import Original, written_tokens
 from convert.vocabulary.reading import Vocabulary
 from convert.vocabulary.sample import APART, sample
@@ -43,13 +44,15 @@ class Agreement:
     def to_json(self) -> dict[str, Any]:
         """For reports and results of jobs."""
         shown = [{"text": text, "source": list(ours), "llama": list(theirs)} for text, ours, theirs in self.differing]
-        return {"lines": self.lines, "equal": self.equal, "differing": shown, "notes": list(self.notes)}
+        return {"lines": self.lines, "equal": self.equal, "differing": shown, "notes": told(self.notes)}
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Agreement:
         """What `to_json` gave, with "needed" beside it."""
         differing = tuple((one["text"], tuple(one["source"]), tuple(one["llama"])) for one in said["differing"])
-        return cls(said["lines"], said["equal"], differing, tuple(said["notes"]), said["needed"])
+        return cls(
+            said["lines"], said["equal"], differing, tuple(again(each) for each in said["notes"]), said["needed"]
+        )
 
 
 def verify(vocabulary: Vocabulary, folder: Path, gguf: Path, config: Settings | None = None) -> Agreement:
@@ -121,7 +124,13 @@ def _chats(vocabulary: Vocabulary) -> list[str]:
 def _apart(original: Original, words: Any) -> tuple[str, ...]:
     """Many tokenizers join letters and accents (NFC) before they cut; llama.cpp never does."""
     equal = all(original.encode(text) == words.tokenize(text, special=original.special) for text in APART)
-    return () if equal else ("texts whose accents stand apart from their letters are cut otherwise by llama.cpp",)
+    return (
+        ()
+        if equal
+        else (
+            note("accents_apart", "texts whose accents stand apart from their letters are cut otherwise by llama.cpp"),
+        )
+    )
 
 
 def _around(original: Original, words: Any) -> tuple[str, ...]:
@@ -130,4 +139,11 @@ def _around(original: Original, words: Any) -> tuple[str, ...]:
     theirs = words.tokenize("Hello world", special=True, around=True)
     if ours is None or list(ours) == theirs:
         return ()
-    return (f"around a text the tokenizer puts {ours}, llama.cpp {theirs}",)
+    return (
+        note(
+            "around_otherwise",
+            "around a text the tokenizer puts {ours}, llama.cpp {theirs}",
+            ours=list(ours),
+            theirs=theirs,
+        ),
+    )

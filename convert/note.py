@@ -1,0 +1,42 @@
+"""Something a person should know of a conversion: English text that carries its code, so that it can be said otherwise.
+
+The window and the terminal look the code up in their language files (`convert_notes.CODE`); reports keep the English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class Note(str):
+    """A text with the code and the values it was made of."""
+
+    code: str
+    values: dict[str, Any]
+
+
+def note(code: str, text: str, **values: Any) -> Note:
+    """A note; `text` has {placeholders} for the values."""
+    made = Note(text.format(**values))
+    made.code, made.values = code, values
+    return made
+
+
+def again(said: dict[str, Any]) -> str:
+    """What `told` gave, as a note again."""
+    if not said["code"]:
+        return str(said["text"])
+    made = Note(said["text"])
+    made.code, made.values = said["code"], said["values"]
+    return made
+
+
+def told(notes: Iterable[str]) -> list[dict[str, Any]]:
+    """Notes as a job's result carries them: [{"code", "values", "text"}]; code "" where a text has none."""
+    return [
+        {"code": each.code, "values": each.values, "text": str(each)}
+        if isinstance(each, Note)
+        else {"code": "", "values": {}, "text": str(each)}
+        for each in notes
+    ]
