@@ -22,10 +22,11 @@ from convert import report
 from convert.adapter import Placed, planned
 from convert.checkpoint import FLOATS, Checkpoint, Source, open_checkpoint
 from convert.config import Config
-from convert.finish import chunks_for, move
+from convert.finish import chunks_for, move, publish_folder
 from convert.gguf_source import GGUF, open_gguf
 from convert.jobs.merge import copy_rest, plain
 from convert.lowrank import Rank, factors, product, rank_of
+from convert.note import note, told
 from convert.operations import Laid, laid
 from convert.plan import FILE_TYPES, Plan
 from convert.report import Facts, report_file
@@ -38,9 +39,10 @@ from engine.api.errors import UserError
 from engine.api.job import Job
 
 IN_BLOCKS = r".*\.\d+\..*weight"
-SAVES_NOTHING = (
+SAVES_NOTHING = note(
+    "rank_saves_nothing",
     "This saves no bytes by itself: llama.cpp cannot run the factors, so they are multiplied again. "
-    "Convert the folder and compare it with the original to see what the rank costs."
+    "Convert the folder and compare it with the original to see what the rank costs.",
 )
 
 
@@ -50,9 +52,9 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     of (a checkpoint or a GGUF), out a GGUF adapter, imatrix weighs what is lost, type is the adapter's (f16), report
     compares with and without it (true), report_text, report_chunks, threads.
 
-    Result without `of`: {path, bytes, files, tensors: [{name, rank, kept}], warnings}; with it {path, bytes, sha256,
-    alpha, tensors, kept, before, comparison, report, warnings}. Raises UserError bad_rank, nothing_to_factor,
-    not_made_of, packed_base, unknown_type, wrong_importance and those of opening.
+    Result without `of`: {path, bytes, files, tensors: [{name, rank, kept}], warnings, notes}; with it {path, bytes,
+    sha256, alpha, tensors, kept, before, comparison, report, warnings, notes}. Raises UserError bad_rank,
+    nothing_to_factor, not_made_of, packed_base, unknown_type, wrong_importance and those of opening.
     """
     rank = rank_of(params.get("rank"))
     return _adapter(params, rank, job) if params.get("of") else _rounded(params, rank, job)
@@ -64,8 +66,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
 def _rounded(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
     checkpoint, out = plain(Path(params["source"])), Path(params["out"])
     fits = compiled(str(params.get("pattern") or IN_BLOCKS), checkpoint.folder.name)
-    told: list[dict[str, Any]] = []
-    tensors = [_wanted(source, fits, rank, checkpoint, told) for source in checkpoint.tensors.values()]
+    made: list[dict[str, Any]] = []
+    tensors = [_wanted(source, fits, rank, checkpoint, made) for source in checkpoint.tensors.values()]
     if not any(_is_matrix(source, fits) for source in checkpoint.tensors.values()):
         raise nothing(checkpoint.folder.name, fits.pattern)
     folder = job.folder / "checkpoint"
@@ -73,14 +75,13 @@ def _rounded(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
     folder.mkdir(parents=True)
     files = write_checkpoint(folder, tensors, lambda done, total, name: job.step(done, total, "bytes", name))
     copy_rest(checkpoint.folder, folder)
-    said = {"rank": params["rank"], "source": checkpoint.folder.name, "tensors": told, "note": SAVES_NOTHING}
+    said = {"rank": params["rank"], "source": checkpoint.folder.name, "tensors": made, "note": SAVES_NOTHING}
     (folder / "lowrank.json").write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
     open_checkpoint(folder)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder.rename(out)
+    publish_folder(folder, out)
     size = sum((out / file.name).stat().st_size for file in files)
-    found = {"path": str(out), "bytes": size, "files": [file.name for file in files], "tensors": told}
-    return found | {"warnings": [SAVES_NOTHING]}
+    found = {"path": str(out), "bytes": size, "files": [file.name for file in files], "tensors": made}
+    return found | {"warnings": [SAVES_NOTHING], "notes": told([SAVES_NOTHING])}
 
 
 def _is_matrix(source: Source, fits: re.Pattern[str]) -> bool:
@@ -88,9 +89,9 @@ def _is_matrix(source: Source, fits: re.Pattern[str]) -> bool:
 
 
 def _wanted(
-    source: Source, fits: re.Pattern[str], rank: Rank, checkpoint: Checkpoint, told: list[dict[str, Any]]
+    source: Source, fits: re.Pattern[str], rank: Rank, checkpoint: Checkpoint, made: list[dict[str, Any]]
 ) -> Wanted:
-    pieces = partial(_reduced, source, rank, checkpoint, told) if _is_matrix(source, fits) else partial(_same, source)
+    pieces = partial(_reduced, source, rank, checkpoint, made) if _is_matrix(source, fits) else partial(_same, source)
     return Wanted(source.name, source.shape, source.dtype, pieces)
 
 
@@ -99,10 +100,10 @@ def _same(source: Source) -> Iterator[tuple[Laid, str]]:
 
 
 def _reduced(
-    source: Source, rank: Rank, checkpoint: Checkpoint, told: list[dict[str, Any]]
+    source: Source, rank: Rank, checkpoint: Checkpoint, made: list[dict[str, Any]]
 ) -> Iterator[tuple[Laid, str]]:
     found = factors(as_float32(source.array(), source.dtype), rank)
-    told.append({"name": source.name, "rank": found.a.shape[0], "kept": found.kept})
+    made.append({"name": source.name, "rank": found.a.shape[0], "kept": found.kept})
     yield laid(product(found)), "F32"
     checkpoint.forget()
 
@@ -123,25 +124,26 @@ def _adapter(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
     entries = entries_of(quantized, {one.a.shape[0] for one in found}, FILE_TYPES[kind])
     file, out = job.folder / "adapter.gguf", Path(params["out"])
     written = write(Plan("", entries, tensors), Checkpoint(job.folder, Config({}), {}), file, job)
-    told = _measured(params, file, job) if params.get("report", True) else {}
+    measured = _measured(params, file, job) if params.get("report", True) else {}
     result: dict[str, Any] = {"bytes": written.bytes, "sha256": written.sha256, "tensors": len(found)}
     result |= {
         "alpha": entries["adapter.lora.alpha"][1],
         "kept": float(np.mean([one.kept for one in found])),
         "type": kind,
     }
-    said = [words(result, quantized, told)]
+    said = words(result, quantized, measured)
     facts = Facts(
         source={"name": Path(params["source"]).name},
         result={name: result[name] for name in ("type", "bytes", "sha256")},
         settings={name: params[name] for name in ("rank", "of", "imatrix", "pattern") if params.get(name)},
-        quality=told.get("comparison"),
+        quality=measured.get("comparison"),
         warnings=said,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     move(file, out)
     report.write(out, facts, Path(params["source"]))
-    return result | told | {"path": str(out), "report": str(report_file(out)), "warnings": said}
+    result |= measured | {"path": str(out), "report": str(report_file(out))}
+    return result | {"warnings": said, "notes": told(said)}
 
 
 def _importance(params: dict[str, Any], quantized: GGUF, names: list[str]) -> dict[str, NDArray[np.float32]]:
@@ -222,16 +224,27 @@ def _measured(params: dict[str, Any], adapter: Path, job: Job) -> dict[str, Any]
     return {"before": before, "comparison": after}
 
 
-def words(result: dict[str, Any], quantized: GGUF, told: dict[str, Any]) -> str:
-    """What the adapter costs and what it brings, in one plain line."""
-    size = result["bytes"] / max(1, quantized.path.stat().st_size)
-    said = f"An adapter for {quantized.path.name}, {100 * size:.0f} % of its bytes, for {result['tensors']} matrices."
-    if not told:
-        return said + " What it brings was not measured."
-    before, after = told["before"], told["comparison"]
-    better = after["kl_mean"] < before["kl_mean"]
-    return said + (
-        f" With it the distance from the source (KL divergence) is {after['kl_mean']:.4f} instead of "
-        f"{before['kl_mean']:.4f}, the same first choice of word {100 * after['top1']:.1f} % instead of "
-        f"{100 * before['top1']:.1f} %." + ("" if better else " It does not help: do without it.")
+def words(result: dict[str, Any], quantized: GGUF, measured: dict[str, Any]) -> list[str]:
+    """What the adapter costs and what it brings, in plain lines."""
+    size = note(
+        "residual_size",
+        "An adapter for {name}, {part} % of its bytes, for {count} matrices.",
+        name=quantized.path.name,
+        part=f"{100 * result['bytes'] / max(1, quantized.path.stat().st_size):.0f}",
+        count=result["tensors"],
     )
+    if not measured:
+        return [size, note("residual_unmeasured", "What the adapter brings was not measured.")]
+    before, after = measured["before"], measured["comparison"]
+    brings = note(
+        "residual_brings",
+        "With it the distance from the source (KL divergence) is {kl} instead of {kl_before}, the same first choice of "
+        "word {same} % instead of {same_before} %.",
+        kl=f"{after['kl_mean']:.4f}",
+        kl_before=f"{before['kl_mean']:.4f}",
+        same=f"{100 * after['top1']:.1f}",
+        same_before=f"{100 * before['top1']:.1f}",
+    )
+    if after["kl_mean"] < before["kl_mean"]:
+        return [size, brings]
+    return [size, brings, note("residual_no_help", "The adapter does not help: do without it.")]

@@ -15,6 +15,7 @@ from convert import block_influence
 from convert.finish import compared, publish
 from convert.gguf_source import GGUF, open_gguf
 from convert.jobs import quantize as quantizing
+from convert.note import note, told
 from convert.prune import Blocks, blocks_of, checked, chosen, lists_of, numbers_after, shorten_lists
 from convert.report import Facts, report_file
 from convert.stages import stage
@@ -55,7 +56,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: model, out, layers ([numbers], or how many), text (for the scores; "builtin"), chunks, context, type ("":
     the model's own, else quantized to it afterwards), report (true), report_text, report_chunks, threads, gpu_layers.
 
-    Result: {path, bytes, sha256, bits, type, layers, blocks, influence: {block: score}, warnings, report, comparison}.
+    Result: {path, bytes, sha256, bits, type, layers, blocks, influence: {block: score}, warnings, notes, report,
+    comparison}.
     Raises Cancelled and UserError no_prune, bad_layers, no_influence, same_file, disk_full, and those of quantizing.
     """
     model = open_gguf(Path(params["model"]))
@@ -84,10 +86,9 @@ def _check_place(model: GGUF, out: Path) -> None:
             "Choose another name for the result.",
             name=out.name,
         )
-    size = sum(file.stat().st_size for file in files)
-    for folder in (out.parent,):
-        if folder.exists() and size > free_disk(folder):
-            raise disk_full(size, free_disk(folder))
+    size, free = sum(file.stat().st_size for file in files), free_disk(out)
+    if size > free:
+        raise disk_full(size, free)
 
 
 def _decided(model: GGUF, params: dict[str, Any], job: Job) -> Cut:
@@ -99,8 +100,8 @@ def _decided(model: GGUF, params: dict[str, Any], job: Job) -> Cut:
     chosen(blocks, dict.fromkeys(range(blocks.all), 0.0), count)  # a wrong count is said before the text is read
     named = ("text", "chunks", "context", "threads", "gpu_layers")
     asked = {name: params[name] for name in named if params.get(name) is not None}
-    told = stage(job, "influence", lambda own, inner: _scores(model.path, own, inner), asked)
-    found = {int(block): score for block, score in told.items()}
+    scored = stage(job, "influence", lambda own, inner: _scores(model.path, own, inner), asked)
+    found = {int(block): score for block, score in scored.items()}
     return Cut(model, blocks, chosen(blocks, found, count), found)
 
 
@@ -155,12 +156,12 @@ def _published(
     """Give the file its name; report and card say what was left out and what that cost."""
     out, raw = Path(params["out"]), read_raw(file)
     result = {
-        "type": str(params.get("type") or "").upper() or read_type(cut.model),
+        "type": str(params.get("type") or "").upper() or main_type(cut.model),
         "bits": 8 * raw.tensor_bytes / max(1, raw.elements),
         "bytes": file.stat().st_size,
         "sha256": quantizing._sha256(file, job),
     }
-    said = [cost(cut, quality)]
+    said = cost(cut, quality)
     facts = Facts(
         source={"name": cut.model.path.name, "sha256": quantizing._sha256(cut.model.path, job)},
         result=result,
@@ -171,22 +172,35 @@ def _published(
     )
     names = publish([file], out, facts, cut.model.path)
     found = result | {"path": str(names[0]), "report": str(report_file(names[0])), "warnings": said}
+    found["notes"] = told(said)
     found |= {"layers": cut.layers, "blocks": cut.blocks.all, "influence": {str(n): s for n, s in cut.scores.items()}}
     return found | ({"comparison": quality} if quality else {})
 
 
-def read_type(model: GGUF) -> str:
-    """The type that most matrices of a model have."""
-    return Counter(kind for kind in model.types.values() if kind != "F32").most_common(1)[0][0] if model.types else ""
+def main_type(model: GGUF) -> str:
+    """The type that most of a model's values have."""
+    total: Counter[str] = Counter()
+    for name, kind in model.types.items():
+        total[kind] += model.tensors[name].elements
+    return total.most_common(1)[0][0]
 
 
-def cost(cut: Cut, quality: dict[str, Any] | None) -> str:
-    """What was left out and what that cost, in one plain line."""
-    left = f"{len(cut.layers)} of {cut.blocks.all} blocks are left out ({', '.join(map(str, cut.layers))}) and nothing "
-    left += "was trained afterwards to make up for it."
-    if quality is None:
-        return left + " What that cost was not measured."
-    return left + (
-        f" It writes the source's first choice of word {100 * quality['top1']:.0f} % of the time; its perplexity is "
-        f"{quality['ppl_ratio']:.2f} times the source's. A smaller type usually saves as many bytes for less."
+def cost(cut: Cut, quality: dict[str, Any] | None) -> list[str]:
+    """What was left out and what that cost, in plain lines."""
+    left = note(
+        "blocks_left_out",
+        "{count} of {all} blocks are left out ({layers}) and nothing was trained afterwards to make up for it.",
+        count=len(cut.layers),
+        all=cut.blocks.all,
+        layers=", ".join(map(str, cut.layers)),
     )
+    if quality is None:
+        return [left, note("prune_unmeasured", "What leaving them out cost was not measured.")]
+    measured = note(
+        "prune_cost",
+        "It has the source's first choice of word {same} % of the time; its perplexity is {times} times the source's. "
+        "A smaller type usually saves as many bytes for less.",
+        same=f"{100 * quality['top1']:.0f}",
+        times=f"{quality['ppl_ratio']:.2f}",
+    )
+    return [left, measured]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from desktop.conversion_terminal import print_comparison, run_job
+from desktop.conversion_terminal import note_text, print_comparison, run_job
 from desktop.pipe import EnginePipe
 from desktop.text import bytes_text, tr
 
@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     if not made or args.json:
         return 0
     print(tr("convert_shape.written", path=made["path"], size=bytes_text(made["bytes"])))
-    for warning in made["warnings"]:
-        print(f"! {warning}")
+    for note in made["notes"]:
+        print(f"! {note_text(note)}")
     if made.get("comparison"):
         print_comparison(made["comparison"])
     return 0

@@ -74,11 +74,12 @@ def test_what_stays_is_byte_for_byte_what_it_was(tiny: Path, tmp_path: Path) -> 
     assert done["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert (done["layers"], done["blocks"], done["bytes"]) == ([1, 4], 6, out.stat().st_size)
     assert "2 of 6 blocks are left out (1, 4)" in done["warnings"][0]
-    assert "not measured" in done["warnings"][0]
+    assert "not measured" in done["warnings"][1]
+    assert [note["code"] for note in done["notes"]] == ["blocks_left_out", "prune_unmeasured"]
 
 
 def test_lists_with_a_value_a_block_stay_right(tiny: Path, tmp_path: Path) -> None:
-    lists = {"llama__attention__head_count_kv": ("[i32]", [2, 2, 4, 2, 1, 2])}
+    lists: dict[str, tuple[str, Any]] = {"llama__attention__head_count_kv": ("[i32]", [2, 2, 4, 2, 1, 2])}
     lists |= {"llama__feed_forward_length": ("[i32]", [10, 11, 12, 13, 14, 15])}
     lists |= {"llama__kept": ("[f32]", [0.5, 1.5]), "llama__some": ("[bool]", [True, False] * 3)}
     model = rewritten(tiny, tmp_path / "lists.gguf", **lists)
@@ -118,13 +119,15 @@ def test_what_it_cost_is_measured_and_said(smollm2: Path, tmp_path: Path) -> Non
     assert report["quality"]["verdict"] == done["comparison"]["verdict"]
     assert done["comparison"]["kl_mean"] > 0
     told = f"{100 * done['comparison']['top1']:.0f} % of the time"
-    assert told in report["warnings"][0]
+    assert told in report["warnings"][1]
     card = (tmp_path / "out.md").read_text(encoding="utf-8")
     assert told in card
     assert f"1 of 4 blocks are left out ({done['layers'][0]})" in card
 
 
 def test_what_is_left_can_be_quantized(tiny: Path, tmp_path: Path) -> None:
+    plain = tiny_quantizable.write(tmp_path / "plain.gguf", Tiny(layers=4, dtype="F32"))
+    assert prune(tmp_path, plain, [2], "same")["type"] == "F32"
     done = prune(tmp_path, tiny, [2], type="q8_0")
     found = read_raw(Path(done["path"]))
     assert done["type"] == "Q8_0"
