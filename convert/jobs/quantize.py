@@ -18,6 +18,7 @@ from convert.note import note, told
 from convert.quantize_plan import Plan, Source, plan, read_source, with_types
 from convert.recipe import Recipe, recipe
 from convert.report import Facts, report_file
+from convert.stages import stage
 from engine.api.errors import UserError
 from engine.api.job import Job
 from engine.llama.ggml_types import needs_importance
@@ -122,11 +123,9 @@ def _computed(params: dict[str, Any], source: Source, job: Job) -> Path:
     from convert.jobs import imatrix
 
     file = job.folder / "imatrix.gguf"
-    if not file.exists():
-        asked = {"model": str(source.path), "out": str(file), "text": params.get("text") or "builtin"}
-        asked["chunks"] = int(params.get("imatrix_chunks") or AUTO_CHUNKS)
-        asked["threads"] = params.get("threads") or 0
-        imatrix.run(asked, Job(job.folder / "imatrix", asked, job.pass_on, job.cancelled))
+    text = params.get("text") or "builtin"
+    asked = {"model": str(source.path), "out": str(file), "text": text, "threads": params.get("threads") or 0}
+    stage(job, "imatrix", imatrix.run, asked | {"chunks": int(params.get("imatrix_chunks") or AUTO_CHUNKS)})
     return file
 
 
