@@ -11,6 +11,7 @@ from typing import Any
 from convert import report
 from convert.report import Facts
 from convert.stages import stage
+from engine.api.errors import UserError
 from engine.api.job import Job
 
 # Chunks of 512 tokens that a report reads: what a processor does in some ten minutes.
@@ -41,6 +42,23 @@ def publish(files: list[Path], out: Path, facts: Facts, source: Path | None) -> 
         move(file, name)
     report.write(names[0], facts, source)
     return names
+
+
+def publish_folder(folder: Path, out: Path) -> None:
+    """Rename a folder; an earlier try may have done so already. Raises UserError already_there."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.is_dir() and _sizes(out) == _sizes(folder):
+        shutil.rmtree(folder)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(
+            "already_there", f"{out.name} is there already.", "Choose another name, or delete it first.", name=out.name
+        )
+    else:
+        folder.rename(out)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {str(file.relative_to(folder)): file.stat().st_size for file in folder.rglob("*") if file.is_file()}
 
 
 def part_name(out: Path, number: int, count: int) -> Path:

@@ -66,7 +66,7 @@ def write(model: Path, facts: Facts, source: Path | None = None) -> Path:
         "program": f"Deskside {_version()}",
         "source": facts.source,
         "result": facts.result,
-        "settings": _without_folders(facts.settings),
+        "settings": without_folders(facts.settings),
         "tensors": facts.tensors,
         "imatrix": facts.imatrix,
         "quality": facts.quality,
@@ -192,7 +192,7 @@ def _store(model: Path, report: dict[str, Any]) -> Path:
     return path
 
 
-def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
+def without_folders(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with the names of files only: where they lay says who made them."""
     return {key: _short(value) for key, value in settings.items() if value not in ("", None, [], {})}
 

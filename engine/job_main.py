@@ -112,6 +112,13 @@ def _alone_in(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def remove_lock(folder: Path) -> None:
+    """The lock that a killed job left beside its folder; nothing where another process works there."""
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    with suppress(Timeout, OSError), lock.acquire(timeout=0):
+        Path(lock.lock_file).unlink()
+
+
 def _remove_empty(folder: Path) -> None:
     inside = sorted(folder.rglob("*"), reverse=True) if folder.is_dir() else []
     for path in (*inside, folder):

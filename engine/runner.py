@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from engine.api.errors import UserError
 from engine.api.messages import JobRow, JobState
+from engine.job_main import remove_lock
 from engine.running import TERMINATE_AFTER_S, Apart, Inside, Running, Work
 from engine.store import Store
 
@@ -74,11 +75,12 @@ class Runner:
 
     def cancel(self, job: str) -> JobRow:
         """Stop and throw the unfinished work away."""
-        row = self._stop(job, "cancelled")
-        if row["state"] in ("interrupted", "failed"):
-            self._set(job, state="cancelled")
-            self._discard(job)
-        return self._report(job)
+        with self._lock:
+            row = self._stop(job, "cancelled")
+            if row["state"] in ("interrupted", "failed"):
+                self._set(job, state="cancelled")
+                self._discard(job)
+            return self._report(job)
 
     def resume(self, job: str) -> JobRow:
         """Queue a job again that ended without being done."""
@@ -162,18 +164,19 @@ class Runner:
         error = None if state in ("done", "cancelled") else end.get("error", crashed.to_json())
         if state != "done" and (self._closing or running.asked):
             state, error = running.wanted, None
-        self._set(
-            job,
-            state=state,
-            error=json.dumps(error) if error else None,
-            result=json.dumps(end.get("result")),
-            seconds=end.get("seconds", 0.0),
-            peak_bytes=end.get("peak_bytes", 0),
-        )
-        with self._lock:
+        values = {
+            "state": state,
+            "error": json.dumps(error) if error else None,
+            "result": json.dumps(end.get("result")),
+        }
+        values |= {"seconds": end.get("seconds", 0.0), "peak_bytes": end.get("peak_bytes", 0)}
+        with self._lock:  # nobody is told that it is over before its folder is gone
+            self._set(job, **values)
             del self._running[job]
-        if state in ("done", "cancelled"):  # once it is done the folder has its final name; its lock is left
-            self._discard(job)
+            if state in ("done", "cancelled"):  # once it is done the folder has its final name
+                self._discard(job)
+            elif isinstance(running, Apart):
+                self._remove_lock(job)
         for tell in self.ended:  # before clients hear of it: who has waited for the end may close the engine then
             tell(self.get(job))
         self._report(job)
@@ -193,6 +196,11 @@ class Runner:
             row["speed"], row["left_s"] = speed, (row["total"] - row["done"]) / speed
         self._broadcast("job", **row)
         return row
+
+    def _remove_lock(self, job: str) -> None:
+        row = self._store.row("SELECT folder FROM jobs WHERE id = ?", job)
+        if row and Path(row["folder"] + ".lock").exists():
+            remove_lock(Path(row["folder"]))
 
     def _discard(self, job: str) -> None:
         row = self._store.row("SELECT * FROM jobs WHERE id = ?", job)

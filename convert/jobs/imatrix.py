@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convert import calibration_text
+from convert.finish import move
 from convert.imatrix import Imatrix, merged, missing, read, unrouted, write
 from engine.api.errors import UserError
 from engine.api.job import Job
@@ -37,7 +38,9 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     job.folder.mkdir(parents=True, exist_ok=True)
     collected, speed = _collect(params, model, job)
     result = merged([*before, collected])
-    write(out, result)
+    write(job.folder / "imatrix.gguf", result)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    move(job.folder / "imatrix.gguf", out)
     (job.folder / SUMS).unlink(missing_ok=True)
     lacking = missing(result, model)
     for entry in unrouted(result):

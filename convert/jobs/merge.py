@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import Checkpoint, open_checkpoint
+from convert.finish import publish_folder
 from convert.lora import open_adapter
 from convert.merging import merged, recipe_of, with_adapter
+from convert.report import without_folders
 from convert.safetensors_file import Wanted, write_checkpoint
 from engine.api.errors import UserError
 from engine.api.job import Job
@@ -41,10 +43,10 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
 
     files = write_checkpoint(folder, tensors, step)
     copy_rest(first.folder, folder)
-    (folder / "merge.json").write_text(json.dumps(params, indent=2, ensure_ascii=False), encoding="utf-8")
+    said = without_folders({name: value for name, value in params.items() if name != "out"})
+    (folder / "merge.json").write_text(json.dumps(said, indent=2, ensure_ascii=False), encoding="utf-8")
     open_checkpoint(folder)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder.rename(out)
+    publish_folder(folder, out)
     return {
         "path": str(out),
         "bytes": sum((out / file.name).stat().st_size for file in files),

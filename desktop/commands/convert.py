@@ -13,7 +13,7 @@ HELP = "convert.help_convert"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help=tr("convert.source"))
+    parser.add_argument("source", metavar="SOURCE", help=tr("convert_hub.source"))
     parser.add_argument("out", metavar="OUT.gguf", help=tr("convert.out"))
     parser.add_argument("--type", default="Q8_0", metavar="TYPE", help=tr("convert.type"))
     parser.add_argument("--imatrix", default="", metavar="auto|FILE", help=tr("convert.imatrix"))
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--projector", action="store_true", help=tr("convert.projector"))
     parser.add_argument("--no-report", action="store_true", help=tr("convert.no_report"))
     parser.add_argument("--any-vocabulary", action="store_true", help=tr("convert.any_vocabulary"))
+    parser.add_argument("--remove-source", action="store_true", help=tr("convert_hub.remove_source"))
     parser.add_argument("--dry-run", action="store_true", help=tr("convert.dry_run"))
     parser.add_argument("--json", action="store_true", help=tr("commands.json"))
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     params = {"source": args.source, "out": args.out, "type": args.type, "imatrix": args.imatrix}
     params |= {"split_bytes": args.split, "report": not args.no_report, "override_vocabulary": args.any_vocabulary}
-    params |= {"projector": args.projector}
+    params |= {"projector": args.projector, "keep_source": not args.remove_source}
     with EnginePipe() as engine:
         if args.dry_run:
             found = engine.ask("convert.preview", kind="convert", params=absolute(params))
@@ -37,4 +38,7 @@ def run(args: argparse.Namespace) -> int:
         made = run_job(engine, "convert", params, args)
     if made and not args.json:
         print_made(made)
+        if fetched := made.get("source"):
+            key = "convert_hub.kept" if fetched["kept"] else "convert_hub.removed"
+            print(tr(key, repo=fetched["repo"], folder=fetched["folder"]))
     return 0
