@@ -1,0 +1,177 @@
+"""The types a source can be made: a table to choose from, and what is to be known of the one chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QDoubleSpinBox, QFrame, QHeaderView, QTableView
+
+from desktop.listmodels.targets import COLUMNS, TargetsModel, type_words
+from desktop.text import tr
+from desktop.widgets.conversion.choosing import Row, best_under, instead, raised, recommended, usual
+from desktop.widgets.flow import Flow
+from desktop.widgets.make import column, frame, label, row
+
+LINE, MOST_LINES = 34, 13
+WIDTHS = {"bits": 62, "size": 84, "fit": 96, "quality": 150, "matrix": 96}
+LEAST_TYPE = 168  # px the names need; columns at the end go where there is less
+GB = 1e9
+
+
+class TargetsTable(QTableView):
+    """One row is chosen, by the mouse or the arrow keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(LINE)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName(tr("convert_page.types"))
+        self.setProperty("kind", "inCard")
+
+    def fit_columns(self) -> None:
+        """The type takes what is left; where it is narrow the last columns go."""
+        header, left = self.horizontalHeader(), self.viewport().width() - LEAST_TYPE
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for number, name in enumerate(COLUMNS[1:], 1):
+            width = max(WIDTHS[name], header.sectionSizeHint(number))
+            left -= width
+            self.setColumnHidden(number, left < 0)
+            header.setSectionResizeMode(number, QHeaderView.ResizeMode.Fixed)
+            self.setColumnWidth(number, width)
+
+    def fit_height(self) -> None:
+        """As high as its rows, up to MOST_LINES."""
+        lines = min(MOST_LINES, max(1, self.model().rowCount()))
+        self.setFixedHeight(lines * LINE + max(30, self.horizontalHeader().sizeHint().height()) + 2)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit_columns()
+
+
+class TargetsView(QFrame):
+    """`chosen(type)`."""
+
+    chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("kind", "card")
+        self.found: dict[str, Any] = {"targets": [], "dtype": "", "parameters": 0, "bytes": 0}
+        self.matrix = False
+        self.model, self.table = TargetsModel(), TargetsTable()
+        self.table.setModel(self.model)
+        self.every = QCheckBox(tr("convert_page.all_types"))
+        self.budget = QCheckBox(tr("convert_page.budget"))
+        self.limit = QDoubleSpinBox(decimals=2, minimum=0.01, maximum=2000.0, singleStep=0.5, suffix=" GB")
+        self.limit.setAccessibleName(tr("convert_page.budget"))
+        self.words, self.fallback = label("", "dim", wrap=True), label("", "amber", wrap=True)
+        self.fallback.setAccessibleName(tr("convert_page.column_bits"))
+        self._build()
+
+    def show_targets(self, found: dict[str, Any], wanted: str = "") -> None:
+        """Show the types of a source; `wanted` or the recommended one is chosen."""
+        self.found = found
+        rows = found["targets"]
+        self.limit.setValue(max((row["bytes"] for row in rows), default=GB) / GB / 2)
+        self.budget.setChecked(False)
+        known = {row["type"] for row in rows}
+        kind = wanted if wanted in known else recommended(found)
+        self.every.setChecked(kind not in {row["type"] for row in usual(rows, found["dtype"])})
+        self._show_rows(kind)
+
+    def set_matrix(self, matrix: bool) -> None:
+        """Whether an importance matrix will be used: less is lost then."""
+        if matrix != self.matrix:
+            self.matrix = matrix
+            self._show_rows(self.type)
+
+    @property
+    def row(self) -> Row | None:
+        """The row that is chosen."""
+        number = self.table.currentIndex().row()
+        return self.model.rows[number] if 0 <= number < len(self.model.rows) else None
+
+    @property
+    def type(self) -> str:
+        """The type that is chosen, "" for none."""
+        return str(self.row["type"]) if self.row else ""
+
+    @property
+    def limit_bytes(self) -> int:
+        """What the result may take at most, 0 where that is not asked for."""
+        return round(self.limit.value() * GB) if self.budget.isChecked() else 0
+
+    def choose(self, kind: str) -> None:
+        """Choose a type."""
+        if self.model.place(kind) < 0 and any(row["type"] == kind for row in self.found["targets"]):
+            self.every.setChecked(True)
+        if (number := self.model.place(kind)) >= 0:
+            self.table.selectRow(number)
+            self.table.setCurrentIndex(self.model.index(number, 0))
+
+    def _build(self) -> None:
+        head = row(label(tr("convert_page.becomes"), "heading"), None, self.every, margins=(18, 0, 18, 0))
+        tools = Flow(self.budget, self.limit, spacing=8)
+        below = column(self.words, self.fallback, tools, margins=(18, 4, 18, 0), spacing=6)
+        self.setLayout(column(head, self.table, below, margins=(1, 14, 1, 14), spacing=10))
+        self.fallback.hide()
+        self.every.toggled.connect(lambda _: self._show_rows(self.type))
+        self.budget.toggled.connect(self._find_best)
+        self.limit.valueChanged.connect(self._find_best)
+        self.table.selectionModel().currentRowChanged.connect(self._row_changed)
+
+    def _show_rows(self, kind: str) -> None:
+        rows = self.found["targets"]
+        shown = rows if self.every.isChecked() else usual(rows, self.found["dtype"])
+        self.model.set_rows(shown, recommended(self.found), matrix=self.matrix)
+        self.table.fit_columns()
+        self.table.fit_height()
+        self.choose(kind if self.model.place(kind) >= 0 else recommended(self.found))
+        self._row_changed()
+
+    def _find_best(self, *_: object) -> None:
+        self.limit.setEnabled(self.budget.isChecked())
+        if self.budget.isChecked():
+            kind = best_under(self.found["targets"], self.limit_bytes, self.matrix)
+            if kind:
+                self.choose(kind)
+        self._row_changed()
+
+    def _row_changed(self, *_: object) -> None:
+        chosen = self.row
+        self.words.setText(type_words(chosen) if chosen else "")
+        self.words.setVisible(bool(self.words.text()))
+        self.fallback.setText(self._fallback_words(chosen) if chosen else "")
+        self.fallback.setVisible(bool(self.fallback.text()))
+        self.limit.setEnabled(self.budget.isChecked())
+        if chosen:
+            self.chosen.emit(chosen["type"])
+
+    def _fallback_words(self, chosen: Row) -> str:
+        parts = []
+        if self.limit_bytes and chosen["bytes"] > self.limit_bytes:
+            parts.append(tr("convert_page.over_budget"))
+        if raised(chosen):
+            values = {"type": chosen["type"], "bits": f"{chosen['bits']:.2f}", "all": chosen["tensor_count"]}
+            values |= {"count": chosen["fallback_tensors"], "into": tr("convert_page.comma").join(instead(chosen))}
+            parts.append(tr("convert_page.fell_back", **values))
+        if chosen["requantized"] and not raised(chosen):
+            parts.append(tr("convert_page.requantized", type=self.found["dtype"]))
+        return " ".join(parts)
+
+
+def card_of(*parts: Any) -> QFrame:
+    """A card with parts one below the other."""
+    made = frame("card")
+    made.setLayout(column(*parts, margins=(18, 14, 18, 16), spacing=12))
+    return made
