@@ -245,6 +245,10 @@ def words(result: dict[str, Any], quantized: GGUF, measured: dict[str, Any]) -> 
         same=f"{100 * after['top1']:.1f}",
         same_before=f"{100 * before['top1']:.1f}",
     )
-    if after["kl_mean"] < before["kl_mean"]:
-        return [size, brings]
-    return [size, brings, note("residual_no_help", "The adapter does not help: do without it.")]
+    if after["kl_mean"] >= before["kl_mean"]:
+        return [size, brings, note("residual_no_help", "The adapter does not help: do without it.")]
+    larger = note(
+        "residual_or_larger",
+        "It also takes time at every word. Where the file may be another, compare with a larger type of as many bytes.",
+    )
+    return [size, brings, larger]
