@@ -90,6 +90,7 @@ def start(
     replace = said.pop("replace", False)
     out, folder = _out(said), work_folder(kind, said)
     with _starting:
+        _check_place(folder)
         under_way = _make_way(core, kind, said)
         if kind != "compare" and out.exists() and not replace and not under_way:
             raise UserError(
@@ -98,7 +99,6 @@ def start(
                 "Choose another name, or delete it first.",
                 name=out.name,
             )
-        _check_place(folder.parent)
         if not under_way:
             ready()
         return core.runner.start(kind, title or out.name, folder, said)
@@ -154,17 +154,19 @@ def _made(kind: str, params: dict[str, Any]) -> Path:
     return work_folder(kind, params) if kind == "compare" else _out(params)
 
 
-def _check_place(folder: Path) -> None:
-    """The folder is there, or can be made, and takes files. Raises UserError no_such_place."""
+def _check_place(work: Path) -> None:
+    """The folder around it is there, or can be made, and takes files of such names. Raises UserError no_such_place."""
+    folder = work.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+        work.with_name(work.name + ".lock").exists()  # an error where the name is too long
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(
             "no_such_place",
             f"Nothing can be written into {folder} ({reason}).",
-            "Choose another folder.",
+            "Choose another folder or name.",
             folder=str(folder),
             reason=reason,
         ) from None

@@ -1,4 +1,4 @@
-"""Conversions killed at every stage, cancelled, given up: no half file, nothing left over, in the end the same bytes."""
+"""Conversions killed at every stage, cancelled, given up: no half file, nothing left over, the same bytes at last."""
 
 from __future__ import annotations
 
