@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import conversion_desk as desk
 import pytest
 import whole_checkpoint
-from conftest import Deskside
 from conversion_desk import Moment
 from stand_in_hub import StandInHub
 
@@ -21,6 +21,7 @@ from desktop.pipe import EnginePipe
 from engine.api.errors import UserError
 from engine.api.folders import checkpoints_folder
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 REPO = "someone/Small-Model"
 
 
@@ -182,7 +183,7 @@ def test_fetching_goes_on_after_kill_9_and_goes_with_a_cancel(hub: StandInHub, t
     assert {path.name for path in tmp_path.iterdir()} <= {"network-attempts.txt"}
 
 
-def test_from_the_command_line(deskside: Deskside, hub: StandInHub, large: Path, tmp_path: Path) -> None:
+def test_from_the_command_line(deskside: Run, hub: StandInHub, large: Path, tmp_path: Path) -> None:
     out = tmp_path / "出 来.gguf"
     done = deskside("convert", REPO, str(out), "--type", "f16", "--remove-source", HF_ENDPOINT=hub.url)
     assert done.returncode == 0, done.stderr
