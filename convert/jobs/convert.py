@@ -131,7 +131,8 @@ def _published(
     folder = ready.checkpoint.folder
     facts = Facts(
         source=_source(ready, params.get("origin") or {}),
-        result={name: found[name] for name in ("bytes", "sha256", "bits")} | {"type": recipe(params["type"]).id},
+        result={name: found[name] for name in ("bytes", "sha256", "bits")}
+        | {"name": Path(params["out"]).name, "type": recipe(params["type"]).id},
         settings={name: params[name] for name in ("type", "imatrix", "split_bytes") if params.get(name)},
         quality=found.get("comparison"),
         warnings=list(found["warnings"]),

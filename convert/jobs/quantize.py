@@ -203,7 +203,7 @@ def _deliver(
     }
     facts = Facts(
         source=source,
-        result={name: result[name] for name in ("type", "bits", "bytes", "sha256")},
+        result={name: result[name] for name in ("type", "bits", "bytes", "sha256")} | {"name": out.name},
         settings={name: params[name] for name in ("type", "imatrix", "overrides", "budget_bytes") if params.get(name)},
         tensors=dict(Counter(planned.types.values())),
         quality=quality,
