@@ -19,6 +19,8 @@ NOWHERE = QModelIndex()
 COLUMNS = ("type", "bits", "size", "fit", "quality", "matrix")
 RIGHT = ("bits", "size")
 DOT = 8  # px
+LEAST_KL = 1e-4  # what is less is nothing
+RECOMMENDED = int(Qt.ItemDataRole.UserRole)  # whether this is the type to begin with
 GRADE_TONES = {"good": "accent", "usable": "amber", "damaged": "red", "": "faint"}
 FIT_TONES = {"good": "accent", "amber": "amber", "red": "red", "dim": "faint"}
 
@@ -67,8 +69,11 @@ class TargetsModel(QAbstractTableModel):
         row, column = self.rows[index.row()], COLUMNS[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
             return self._cell(row, column)
+        if role == RECOMMENDED:
+            return row["type"] == self.recommended
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{tr(f'convert_page.column_{column}')}: {self._cell(row, column)}"
+            mark = f", {tr('convert_page.recommended')}" if row["type"] == self.recommended and column == "type" else ""
+            return f"{tr(f'convert_page.column_{column}')}: {self._cell(row, column)}{mark}"
         if role == Qt.ItemDataRole.ToolTipRole:
             return tip(type_words(row))
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -86,8 +91,7 @@ class TargetsModel(QAbstractTableModel):
 
     def _cell(self, row: Row, column: str) -> str:
         if column == "type":
-            mark = f"  {tr('convert_page.recommended')}" if row["type"] == self.recommended else ""
-            return str(row["type"]) + mark
+            return str(row["type"])
         if column == "bits":
             return f"{row['bits']:.2f}"
         if column == "size":
@@ -100,7 +104,8 @@ class TargetsModel(QAbstractTableModel):
         value = expected(row, self.matrix)
         if value is None:
             return tr("convert_page.quality_unknown")
-        return f"{tr('convert_page.quality_' + grade(row, self.matrix))} · {figure_text('kl_mean', value)}"
+        word = tr(f"convert_page.quality_{grade(row, self.matrix)}")
+        return f"{word} · {figure_text('kl_mean', value)}" if value >= LEAST_KL else word
 
     def _dot(self, row: Row, column: str) -> QPixmap | None:
         if column == "fit":

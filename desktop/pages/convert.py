@@ -20,7 +20,7 @@ from desktop.widgets.conversion.doors import DoorForm, doors_for
 from desktop.widgets.conversion.gguf_form import GgufForm
 from desktop.widgets.conversion.lines import Problem, Waiting
 from desktop.widgets.conversion.recent import RecentReports
-from desktop.widgets.conversion.report_view import ReportView
+from desktop.widgets.conversion.report_view import ReportView, explanation
 from desktop.widgets.conversion.source import SourceCard, SourceField
 from desktop.widgets.conversion.tensors_dialog import TensorsDialog
 from desktop.widgets.documents.drop_area import dropped_paths
@@ -53,7 +53,7 @@ class ConvertPage(PageWidget):
         self.field, self.card, self.form = SourceField(), SourceCard(), GgufForm()
         self.jobs, self.report, self.recent = JobCards(desk, _shows_job), ReportView(), RecentReports()
         self.problem, self.waiting = Problem(), Waiting()
-        self.stage = label("", "dim")
+        self.stage, self.explanation = label("", "dim"), explanation()
         self.door: DoorForm | None = None
         self.tabs: dict[str, QPushButton] = {}
         self.setAcceptDrops(True)
@@ -200,7 +200,7 @@ class ConvertPage(PageWidget):
         running = column(self.stage, self.jobs, spacing=6)
         made = (self.problem, running, self.field, self.card, self.waiting, self._tabs, self.form, self._door_box, None)
         self._side = QWidget()
-        self._side.setLayout(column(self.report, self.recent, None, spacing=16))
+        self._side.setLayout(column(self.report, self.explanation, self.recent, None, spacing=16))
         left = QWidget()
         left.setLayout(column(*made, spacing=16))
         inner = QWidget()
@@ -209,7 +209,7 @@ class ConvertPage(PageWidget):
         self._columns.setStretch(1, 42)
         inner.setLayout(self._columns)
         self.area = scrolled(inner, tr("convert.page"))
-        self.setLayout(column(_top_bar(), self.area, spacing=0))
+        self.setLayout(column(_top_bar(), self.area, self.form.footer, spacing=0))
         for part in (self.jobs, self.stage, self.report):
             part.hide()
         self._show_parts()
@@ -237,6 +237,7 @@ class ConvertPage(PageWidget):
         self.card.setVisible(known)
         self._tabs.setVisible(known and len(self.tabs) > 1)
         self.form.setVisible(main and self.door is None and self.form.source == self.source)
+        self.form.footer.setVisible(main and self.door is None and self.form.source == self.source)
         if self.door:
             self.door.setVisible(known)
 
@@ -314,7 +315,7 @@ class ConvertPage(PageWidget):
 
     def _show_side(self) -> None:
         self.report.setVisible(bool(self.report.path))
-        self._side.setVisible(bool(self.report.path or self.recent.reports))
+        self.explanation.setVisible(not self.report.path)
 
     def _take_jobs(self, result: dict[str, Any]) -> None:
         self.jobs.show_jobs(result["jobs"])

@@ -70,6 +70,12 @@ def instead(row: Row) -> list[str]:
     return list(dict.fromkeys(given for _, given, _ in row["fallbacks"]))
 
 
+def own_name(source: str, found: dict[str, Any]) -> str:
+    """What the source is called on the disk, or on its hub."""
+    file = Path(source).name if found.get("kind") == "gguf" and Path(source).suffix else ""
+    return file or str(found.get("name") or Path(source).name)
+
+
 def bare_name(name: str, types: list[str]) -> str:
     """A model's name without `.gguf`, the number of a part, and the type at its end; without a hub's owner."""
     name = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", name.rsplit("/", 1)[-1], flags=re.IGNORECASE)

@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFileDialog, QLineEdit, QSpinBox, QWidget
 
 from desktop.text import tr
-from desktop.widgets.conversion.choosing import bare_name
+from desktop.widgets.conversion.choosing import bare_name, own_name
 from desktop.widgets.conversion.place import Place
 from desktop.widgets.conversion.targets_view import card_of
 from desktop.widgets.make import button, column, label, row
@@ -75,7 +75,7 @@ class DoorForm(QWidget):
         self.door, self.source, self.found = door, source, found
         self.place = Place()
         self.place.begin(folder)
-        self.place.propose(bare_name(str(found["name"]), []) + door.out)
+        self.place.propose(bare_name(own_name(source, found), []) + door.out)
         self.place.setVisible(bool(door.out))
         self.fields: dict[str, QWidget] = {}
         self.missing = label("", "red", wrap=True)
@@ -177,8 +177,12 @@ def _control(field: Field, words: str, hint: str) -> QWidget:
         for choice in field.choices:
             made.addItem(tr(f"convert_page.choice_{choice}"), choice)
         return made
-    if field.kind == "count":
-        return QSpinBox(minimum=1, maximum=1000)
-    if field.kind == "share":
-        return QDoubleSpinBox(decimals=1, minimum=1.0, maximum=99.9, value=90.0, suffix=" %")
+    if field.kind in ("count", "share"):
+        number = QSpinBox(minimum=1, maximum=1000) if field.kind == "count" else _share()
+        number.lineEdit().setTextMargins(8, 0, 0, 0)
+        return number
     return QLineEdit(placeholderText=hint)
+
+
+def _share() -> QDoubleSpinBox:
+    return QDoubleSpinBox(decimals=1, minimum=1.0, maximum=99.9, value=90.0, suffix=" %")

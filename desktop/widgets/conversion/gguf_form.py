@@ -7,17 +7,17 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QWidget
 
-from desktop.text import tr
-from desktop.widgets.conversion.choosing import bare_name
+from desktop.text import bytes_text, tr
+from desktop.widgets.conversion.choosing import bare_name, own_name
 from desktop.widgets.conversion.matrix_choice import MatrixChoice
 from desktop.widgets.conversion.place import Place
 from desktop.widgets.conversion.targets_view import TargetsView, card_of
 from desktop.widgets.flow import Flow
-from desktop.widgets.make import button, column, label
+from desktop.widgets.make import button, column, frame, label, row
 
 
 class GgufForm(QWidget):
-    """`start_wanted(kind, params, title)` and `preview_wanted(kind, params)`."""
+    """`start_wanted(kind, params, title)` and `preview_wanted(kind, params)`. `footer` is for the page's lower edge."""
 
     start_wanted = Signal(str, dict, str)
     preview_wanted = Signal(str, dict)
@@ -36,9 +36,15 @@ class GgufForm(QWidget):
         self.preview_button = button(tr("convert_page.preview"), self.preview)
         matrix = column(label(tr("convert_page.importance"), "faint"), self.matrix, spacing=2)
         checks = Flow(self.measure, self.any_vocabulary, spacing=16)
-        options = card_of(self.place, matrix, checks, Flow(self.start_button, self.preview_button))
+        options = card_of(self.place, matrix, checks)
+        self.footer, self.summary = frame("footer"), label("", "dim")
+        self.summary.setMinimumWidth(1)
+        steps = row(self.summary, self.preview_button, self.start_button, margins=(28, 0, 28, 0), grow=0, spacing=12)
+        self.footer.setLayout(steps)
+        self.footer.setFixedHeight(60)
         self.setLayout(column(self.targets, options, spacing=16))
         self.targets.chosen.connect(self._type_chosen)
+        self.place.name.textChanged.connect(self._show_summary)
         self.matrix.changed.connect(lambda: self.targets.set_matrix(self.matrix.used))
 
     def show_targets(self, source: str, found: dict[str, Any], folder: str, wanted: str = "") -> None:
@@ -83,10 +89,16 @@ class GgufForm(QWidget):
         return {"imatrix": "", "text": "builtin"} if told["imatrix"] == "auto" else told
 
     def _stem(self) -> str:
-        return bare_name(str(self.found.get("name", "")), [row["type"] for row in self.found.get("targets", [])])
+        return bare_name(own_name(self.source, self.found), [row["type"] for row in self.found.get("targets", [])])
+
+    def _show_summary(self, *_: object) -> None:
+        chosen = self.targets.row
+        size = bytes_text(chosen["bytes"]) if chosen else ""
+        self.summary.setText(tr("convert_page.will_write", name=self.place.name.text(), size=size))
 
     def _type_chosen(self, kind: str) -> None:
         chosen = self.targets.row
         self.matrix.need(bool(chosen and chosen["wanting_importance"]))
         size = f"-{self.targets.limit.value():g}GB" if self.targets.limit_bytes and self.kind == "quantize" else ""
         self.place.propose(f"{self._stem()}-{kind}{size}.gguf")
+        self._show_summary()

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QProgressBar
 
 from desktop.text import error_text, tr
+from desktop.widgets.conversion.reading import sentences
 from desktop.widgets.make import button, clear, column, label, row
 from engine.api.errors import UserError
 
@@ -45,7 +46,7 @@ class Problem(QFrame):
 
     def show_error(self, error: UserError, words: str, step: Callable[[], object] | None) -> None:
         """Say what happened; `words` on a button that does `step`."""
-        self.words.setText(" ".join(part for part in error_text(error) if part))
+        self.words.setText(sentences(list(error_text(error))))
         clear(self._steps)
         if step:
             self._steps.addWidget(button(words, step, "small"))

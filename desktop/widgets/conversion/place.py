@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QWidget
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QLineEdit, QWidget
 
 from desktop.text import tr
 from desktop.widgets.conversion.choosing import safe_name
-from desktop.widgets.make import button, column, label, row
+from desktop.widgets.make import button, label
 
 
 class Place(QWidget):
@@ -22,11 +22,15 @@ class Place(QWidget):
         self._own = False
         self.name.textEdited.connect(self._edited)
         self._choose = button(tr("convert_page.browse"), self.choose_folder, name=tr("convert_page.browse_folder"))
-        names = column(label(tr("convert_page.name"), "faint"), self.name, spacing=2)
-        folders = column(label(tr("convert_page.folder"), "faint"), row(self.folder, self._choose, grow=0), spacing=2)
-        self.setLayout(row(names, folders, spacing=12))
-        for box in (names, folders):
-            box.setContentsMargins(0, 0, 0, 0)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(2)
+        for place, (title, field) in enumerate((("name", self.name), ("folder", self.folder))):
+            grid.addWidget(label(tr(f"convert_page.{title}"), "faint"), 0, place)
+            grid.addWidget(field, 1, place)
+            grid.setColumnStretch(place, 1)
+        grid.addWidget(self._choose, 1, 2)
 
     def begin(self, folder: str) -> None:
         """A new source: its folder, and a name that follows again."""

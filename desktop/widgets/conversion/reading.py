@@ -89,7 +89,17 @@ def figure_text(figure: str, value: float) -> str:
     if figure == "top1":
         return f"{value * 100:.1f} %"
     if figure.startswith("ppl"):
-        return f"{value:.3f}" if value < 10 else f"{value:,.0f}" if value < 1e6 else f"{value:.1e}"
+        return (
+            f"{value:.3f}"
+            if value < 10
+            else f"{value:.1f}"
+            if value < 1000
+            else f"{value:,.0f}"
+            if value < 1e6
+            else f"{value:.1e}"
+        )
+    if 0 < value < 0.00005:
+        return "< 0.0001"
     return f"{value:.4f}" if value < 0.1 else f"{value:.3f}" if value < 10 else f"{value:,.0f}"
 
 
@@ -114,7 +124,12 @@ def verdict_words(quality: dict[str, Any]) -> str:
     low, high = str(quality.get("verdict_low")), str(quality.get("verdict_high"))
     if quality.get("sure") is False and low in GRADES and high in GRADES:
         parts.append(tr("quality.unsure", low=tr(f"quality.{low}"), high=tr(f"quality.{high}")))
-    return " ".join(parts)
+    return sentences(parts)
+
+
+def sentences(parts: list[str]) -> str:
+    """Sentences one after another; Chinese ones stand without a space between."""
+    return "".join(part if part.endswith("。") else f"{part} " for part in parts if part).strip()
 
 
 def pair(quality: dict[str, Any], *path: str) -> tuple[float, float] | None:

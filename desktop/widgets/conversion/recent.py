@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QFrame, QListWidget, QListWidgetItem
 
-from desktop.listmodels.targets import GRADE_TONES, dot
+from desktop.listmodels.targets import DOT, GRADE_TONES, dot
 from desktop.text import bytes_text, tr
 from desktop.theme import theme_keeper
 from desktop.widgets.conversion.reading import mapping, number, quality_of, verdict_of
@@ -31,6 +31,7 @@ class RecentReports(QFrame):
         self.list.setAccessibleName(tr("convert_page.recent"))
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setIconSize(QSize(DOT, DOT))
         self.list.itemActivated.connect(self._open)
         self.list.itemClicked.connect(self._open)
         self.setLayout(column(label(tr("convert_page.recent"), "heading"), self.list, margins=(14, 14, 14, 12)))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QUrl, Signal
+from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout
 
 from desktop.text import bytes_text, tr
 from desktop.widgets.conversion.quality_chart import QualityChart
 from desktop.widgets.conversion.reading import (
+    GRADES,
     THRESHOLDS,
     bars,
     figure_text,
@@ -25,7 +26,7 @@ from desktop.widgets.conversion.reading import (
     verdict_words,
 )
 from desktop.widgets.flow import Flow
-from desktop.widgets.make import button, clear, column, label, restyle, row, tip
+from desktop.widgets.make import button, clear, column, frame, label, restyle, row, tip
 
 FOLDERS = ("onnx", "to_hf", "merge", "lowrank")  # jobs that make a folder
 CHECKPOINTS = ("to_hf", "merge", "lowrank")  # … which can be converted in turn
@@ -53,7 +54,7 @@ class ReportView(QFrame):
         self.card_button = button(tr("convert_page.card"), self.open_card)
         steps = Flow(self.chat_button, self.look_button, self.show_button, self.card_button)
         head = row(self.title, self.badge, spacing=12, grow=0)
-        parts = (head, self.verdict, self.body, self.notes, steps)
+        parts = (head, self.verdict, steps, self.body, self.notes)
         self.setLayout(column(*parts, margins=(18, 14, 18, 16), spacing=12))
 
     def show_report(
@@ -134,9 +135,26 @@ class ReportView(QFrame):
         self.notes.setVisible(bool(self.notes.text()))
 
 
-def _right(made: QLabel) -> QLabel:
-    from PySide6.QtCore import Qt
+def explanation() -> QFrame:
+    """What a report will say; stands there until there is one."""
+    made, lines = frame("card"), QGridLayout()
+    lines.setHorizontalSpacing(12)
+    lines.setColumnStretch(1, 1)
+    for number_, word in enumerate(GRADES):
+        badge = label(tr(f"quality.{word}"), "verdict")
+        badge.setProperty("grade", word)
+        lines.addWidget(badge, number_, 0)
+        lines.addWidget(label(tr(f"convert_page.explain_{word}"), wrap=True), number_, 1)
+    title, local = (
+        label(tr("convert_page.explain"), "heading"),
+        label(tr("convert_page.explain_local"), "faint", wrap=True),
+    )
+    text = label(tr("convert_page.explain_text"), "dim", wrap=True)
+    made.setLayout(column(title, text, lines, local, margins=(18, 14, 18, 16), spacing=12))
+    return made
 
+
+def _right(made: QLabel) -> QLabel:
     made.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
     return made
 

@@ -9,6 +9,7 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit
 
 from desktop.text import bytes_text, count_text, find, tr
+from desktop.widgets.conversion.reading import sentences
 from desktop.widgets.documents.drop_area import dropped_paths
 from desktop.widgets.flow import Flow
 from desktop.widgets.make import Picture, button, clear, column, frame, label, restyle, row
@@ -135,7 +136,7 @@ def refusal_words(found: dict[str, Any], refused: dict[str, Any]) -> str:
         parts.append(tr("convert_page.way_onnx"))
     if nearest := refused.get("nearest"):
         parts.append(tr("convert_page.way_nearest", name=nearest))
-    return " ".join(parts)
+    return sentences(parts)
 
 
 def fact_words(found: dict[str, Any]) -> list[str]:

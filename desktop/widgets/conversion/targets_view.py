@@ -5,19 +5,48 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QDoubleSpinBox, QFrame, QHeaderView, QTableView
+from PySide6.QtGui import QFontMetrics, QPainter, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+)
 
-from desktop.listmodels.targets import COLUMNS, TargetsModel, type_words
+from desktop.listmodels.targets import ANY_INDEX, COLUMNS, RECOMMENDED, TargetsModel, type_words
 from desktop.text import tr
+from desktop.theme import text_font, theme
 from desktop.widgets.conversion.choosing import Row, best_under, instead, raised, recommended, usual
-from desktop.widgets.flow import Flow
+from desktop.widgets.conversion.reading import sentences
 from desktop.widgets.make import column, frame, label, row
 
-LINE, MOST_LINES = 34, 13
-WIDTHS = {"bits": 62, "size": 84, "fit": 96, "quality": 150, "matrix": 96}
-LEAST_TYPE = 168  # px the names need; columns at the end go where there is less
+LINE, MOST_LINES = 32, 12
+WIDTHS = {"bits": 66, "size": 82, "fit": 92, "quality": 142, "matrix": 104}
+LEAST_TYPE = 170  # px the names need; columns at the end go where there is less
 GB = 1e9
+
+
+class TypeDelegate(QStyledItemDelegate):
+    """A type's name, and a word beside the one that is recommended."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: ANY_INDEX) -> None:
+        super().paint(painter, option, index)
+        if not index.data(RECOMMENDED):
+            return
+        painter.save()
+        painter.setFont(text_font(12))
+        painter.setPen(theme().colour("accent"))
+        name = QFontMetrics(text_font(bold=True)).horizontalAdvance(str(index.data()))
+        place = option.rect.adjusted(name + 26, 0, -4, 0)
+        words = painter.fontMetrics().elidedText(
+            tr("convert_page.recommended"), Qt.TextElideMode.ElideRight, place.width()
+        )
+        painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), words)
+        painter.restore()
 
 
 class TargetsTable(QTableView):
@@ -35,6 +64,7 @@ class TargetsTable(QTableView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(tr("convert_page.types"))
         self.setProperty("kind", "inCard")
+        self.setItemDelegateForColumn(0, TypeDelegate(self))
 
     def fit_columns(self) -> None:
         """The type takes what is left; where it is narrow the last columns go."""
@@ -73,6 +103,7 @@ class TargetsView(QFrame):
         self.every = QCheckBox(tr("convert_page.all_types"))
         self.budget = QCheckBox(tr("convert_page.budget"))
         self.limit = QDoubleSpinBox(decimals=2, minimum=0.01, maximum=2000.0, singleStep=0.5, suffix=" GB")
+        self.limit.lineEdit().setTextMargins(8, 0, 0, 0)
         self.limit.setAccessibleName(tr("convert_page.budget"))
         self.words, self.fallback = label("", "dim", wrap=True), label("", "amber", wrap=True)
         self.fallback.setAccessibleName(tr("convert_page.column_bits"))
@@ -82,7 +113,8 @@ class TargetsView(QFrame):
         """Show the types of a source; `wanted` or the recommended one is chosen."""
         self.found = found
         rows = found["targets"]
-        self.limit.setValue(max((row["bytes"] for row in rows), default=GB) / GB / 2)
+        sizes = [row["bytes"] for row in rows if row["type"] == recommended(found)]
+        self.limit.setValue(max(sizes, default=GB) / GB + 0.005)
         self.budget.setChecked(False)
         known = {row["type"] for row in rows}
         kind = wanted if wanted in known else recommended(found)
@@ -121,7 +153,7 @@ class TargetsView(QFrame):
 
     def _build(self) -> None:
         head = row(label(tr("convert_page.becomes"), "heading"), None, self.every, margins=(18, 0, 18, 0))
-        tools = Flow(self.budget, self.limit, spacing=8)
+        tools = row(self.budget, self.limit, None)
         below = column(self.words, self.fallback, tools, margins=(18, 4, 18, 0), spacing=6)
         self.setLayout(column(head, self.table, below, margins=(1, 14, 1, 14), spacing=10))
         self.fallback.hide()
@@ -167,7 +199,7 @@ class TargetsView(QFrame):
             parts.append(tr("convert_page.fell_back", **values))
         if chosen["requantized"] and not raised(chosen):
             parts.append(tr("convert_page.requantized", type=self.found["dtype"]))
-        return " ".join(parts)
+        return sentences(parts)
 
 
 def card_of(*parts: Any) -> QFrame:

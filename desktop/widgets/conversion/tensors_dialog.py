@@ -36,7 +36,8 @@ class TensorsModel(QAbstractTableModel):
         """Part of the model."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return tr(f"convert_page.tensor_{COLUMNS[section]}")
-        return int(Qt.AlignmentFlag.AlignLeft) if role == Qt.ItemDataRole.TextAlignmentRole else None
+        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        return int(left) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
     def data(self, index: ANY_INDEX, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
         """Part of the model."""
