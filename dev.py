@@ -29,7 +29,7 @@ STAMP = VENV / "deskside-stamp.json"
 UNFINISHED = VENV / "deskside-unfinished"  # there while pip writes: found at the start, it means pip was cut off
 LOG = VENV / "deskside-install.log"
 STARTER = "smollm2-135m-instruct"
-EXTRAS = {"run": ["desktop", "documents"], "test": ["desktop", "documents", "dev"]}
+EXTRAS = {"run": ["desktop", "documents", "convert"], "test": ["desktop", "documents", "convert", "dev"]}
 LLAMA_WHEELS = "https://abetlen.github.io/llama-cpp-python/whl/cpu"
 
 # What Qt loads: soname, and its package for apt, dnf, pacman and zypper. The first table is needed to draw
