@@ -87,7 +87,7 @@ def test_help_lists_the_commands() -> None:
 
 def test_the_second_start_installs_nothing(checkout: Checkout) -> None:
     checkout.run("run", "chats", "list")
-    assert installs(checkout.calls()) == [f"{checkout.folder}[desktop,documents]"]
+    assert installs(checkout.calls()) == [f"{checkout.folder}[desktop,documents,convert]"]
     checkout.run("run", "chats", "list")
     assert checkout.calls() == [["-m", "desktop", "chats", "list"]]
 
@@ -107,7 +107,7 @@ def test_tests_add_what_they_need_and_run_offscreen(checkout: Checkout) -> None:
     checkout.run("test", "-k", "name")
     last = json.loads((checkout.folder / "calls").read_text().splitlines()[-1])
     assert last == [["-m", "pytest", "-k", "name"], "offscreen"]
-    assert installs(checkout.calls()) == [f"{checkout.folder}[desktop,documents,dev]"]
+    assert installs(checkout.calls()) == [f"{checkout.folder}[desktop,documents,convert,dev]"]
     checkout.run("run", "doctor")
     assert installs(checkout.calls()) == []
 
