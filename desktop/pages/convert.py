@@ -219,7 +219,7 @@ class ConvertPage(PageWidget):
         self.field.given.connect(self.look)
         self.waiting.stopped.connect(self.stop_looking)
         self.card.change_wanted.connect(self.change)
-        self.card.nearest_wanted.connect(self.look)
+        self.card.nearest_wanted.connect(lambda name: self.desk.open_page("models", query=name))
         self.form.start_wanted.connect(self.start)
         self.form.preview_wanted.connect(self.preview)
         self.jobs.changed.connect(self._show_jobs)

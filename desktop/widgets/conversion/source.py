@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit
 
-from desktop.text import bytes_text, count_text, find, tr
+from desktop.text import bytes_text, count_text, find, language, tr
 from desktop.widgets.conversion.reading import sentences
 from desktop.widgets.documents.drop_area import dropped_paths
 from desktop.widgets.flow import Flow
@@ -86,7 +86,7 @@ def hint_words() -> str:
 
 
 class SourceCard(QFrame):
-    """What a source is; where nothing can be made of it, why, and what to do instead. `nearest_wanted(name)`."""
+    """What a source is; where nothing can be made of it, why, and what to do instead. `nearest_wanted(name)`, as people say it."""
 
     change_wanted = Signal()
     nearest_wanted = Signal(str)
@@ -128,7 +128,7 @@ class SourceCard(QFrame):
 
 def refusal_words(found: dict[str, Any], refused: dict[str, Any]) -> str:
     """Why it cannot become a GGUF model, and what works."""
-    reason = str(refused.get("reason") or "")
+    reason = str(refused.get(f"reason_{language()}") or refused.get("reason") or "")
     name = found["architecture"] or found["name"]
     parts = [tr("convert_page.refused", name=name)]
     parts.append(reason if reason else tr("convert_page.refused_unknown"))
@@ -144,7 +144,8 @@ def fact_words(found: dict[str, Any]) -> list[str]:
     family, architecture = str(found["family"]), str(found["architecture"])
     parts = [tr(f"convert_page.kind_{found['kind']}")] if find(f"convert_page.kind_{found['kind']}") else []
     parts += [tr("convert_page.family", name=family)] if family else []
-    parts += [architecture] if architecture and architecture.casefold() != family.casefold() else []
+    new = architecture and architecture.casefold() not in (family.casefold(), "lora")
+    parts += [architecture] if new else []
     parts += [tr("convert_page.parameters", count=parameters_text(found["parameters"]))] if found["parameters"] else []
     parts += [str(found["dtype"])] if found["dtype"] else []
     parts += [tr("convert_page.packed", method=found["quantized"])] if found["quantized"] else []
