@@ -24,6 +24,7 @@ def compared(source: Path, made: Path, params: dict[str, Any], job: Job) -> dict
 
     chunks = int(params.get("report_chunks") or 0) or chunks_for(source)
     asked = {"a": str(source), "b": str(made), "text": params.get("report_text") or "builtin", "chunks": chunks}
+    asked["threads"] = int(params.get("threads") or 0)
     return stage(job, "compare", compare.run, asked)
 
 

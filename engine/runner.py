@@ -80,7 +80,7 @@ class Runner:
             if row["state"] in ("interrupted", "failed"):
                 self._set(job, state="cancelled")
                 self._discard(job)
-            return self._report(job)
+        return self._report(job)
 
     def resume(self, job: str) -> JobRow:
         """Queue a job again that ended without being done."""
