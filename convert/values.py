@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,8 @@ def encode(values: Array, dtype: str, kind: str, change: Change | None) -> tuple
     if dtype == kind and change is None:
         plain = np.ascontiguousarray(values)
         return plain.reshape(-1).view(np.uint8).data, _loss_of_bits(plain, dtype)
+    if dtype == "BF16" and kind == "F16" and change is None:
+        return _from_table(values)
     floats = np.ascontiguousarray(as_float32(values, dtype))
     if change:
         floats = np.ascontiguousarray(change(floats), np.float32)
@@ -89,6 +92,25 @@ def as_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     if broken.any():
         rounded = np.where(broken, (bits >> 16) | 64, rounded)
     return rounded.astype(np.uint16)
+
+
+@cache
+def _halves() -> NDArray[np.uint16]:
+    """The bits of a float16 for each of the 65,536 bfloat16: looking up is several times quicker than computing."""
+    every = as_float32(np.arange(1 << 16, dtype=np.uint32).astype(np.uint16), "BF16")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return every.astype(np.float16).view(np.uint16)
+
+
+def _from_table(values: Array) -> tuple[memoryview, Loss]:
+    """bfloat16 -> float16."""
+    bits = np.ascontiguousarray(values).reshape(-1)
+    half = _halves()[bits]
+    loss = _loss_of_bits(bits, "BF16")
+    infinite = int(np.count_nonzero((half & 0x7FFF) == 0x7C00))
+    if infinite:
+        loss.too_large = infinite - int(np.count_nonzero((bits & 0x7FFF) == 0x7F80))
+    return half.view(np.uint8).data, loss
 
 
 def _as_f16(floats: NDArray[np.float32], loss: Loss) -> memoryview:

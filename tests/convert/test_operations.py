@@ -131,3 +131,14 @@ def test_a_half_that_overflows_is_counted_and_a_nan_too() -> None:
     assert (loss.not_finite, loss.too_large) == (2, 1)
     assert np.frombuffer(data, np.float16)[0] == 1.0
     assert encode(floats, "F32", "F32", None)[1].not_finite == 2
+
+
+def test_every_bfloat16_as_a_half() -> None:
+    bits = np.arange(1 << 16, dtype=np.uint32).astype(np.uint16)
+    floats = as_float32(bits, "BF16")
+    with np.errstate(all="ignore"):
+        wanted = floats.astype(np.float16)
+    data, loss = encode(bits, "BF16", "F16", None)
+    assert np.array_equal(np.frombuffer(data, np.float16), wanted, equal_nan=True)
+    assert loss.not_finite == int(np.count_nonzero(~np.isfinite(floats)))
+    assert loss.too_large == int(np.count_nonzero(np.isinf(wanted))) - 2
