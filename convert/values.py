@@ -68,7 +68,7 @@ def encode(values: Array, dtype: str, kind: str, change: Change | None) -> tuple
         plain = np.ascontiguousarray(values)
         return plain.reshape(-1).view(np.uint8).data, _loss_of_bits(plain, dtype)
     if dtype == "BF16" and kind == "F16" and change is None:
-        return _from_table(values)
+        return _from_bfloat16(values)
     floats = np.ascontiguousarray(as_float32(values, dtype))
     if change:
         floats = np.ascontiguousarray(change(floats), np.float32)
@@ -96,16 +96,19 @@ def as_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 @cache
 def _halves() -> NDArray[np.uint16]:
-    """The bits of a float16 for each of the 65,536 bfloat16: looking up is several times quicker than computing."""
+    """The bits of a float16 for each of the 65,536 bfloat16."""
     every = as_float32(np.arange(1 << 16, dtype=np.uint32).astype(np.uint16), "BF16")
     with np.errstate(over="ignore", invalid="ignore"):
         return every.astype(np.float16).view(np.uint16)
 
 
-def _from_table(values: Array) -> tuple[memoryview, Loss]:
-    """bfloat16 -> float16."""
-    bits = np.ascontiguousarray(values).reshape(-1)
-    half = _halves()[bits]
+def _from_bfloat16(values: Array) -> tuple[memoryview, Loss]:
+    """bfloat16 -> float16 on the bits: most need only their exponent moved, those near its ends are looked up."""
+    bits = np.ascontiguousarray(values, np.uint16).reshape(-1)
+    moved = (bits & 0x7FFF) - np.uint16(112 << 7)  # from a bias of 127 to one of 15; wraps below
+    half = (moved << 3) | (bits & 0x8000)
+    odd = np.flatnonzero((moved - np.uint16(1 << 7)) >= (30 << 7))
+    half[odd] = _halves()[bits[odd]]
     loss = _loss_of_bits(bits, "BF16")
     infinite = int(np.count_nonzero((half & 0x7FFF) == 0x7C00))
     if infinite:
