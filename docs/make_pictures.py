@@ -44,6 +44,7 @@ CHINESE = (
 ADAPTERS = {"en": ("Plain language", "Short answers"), "zh": ("平实文风", "简短回答")}
 SAMPLING = {"temperature": 0.2, "seed": 7, "max_tokens": 400}
 LONGEST_ANSWER_S = 300
+REPORT_CHUNKS = 8  # of 512 tokens: enough for a picture
 
 
 def main(words: list[str] | None = None) -> int:
@@ -115,6 +116,7 @@ class Session:
         self._wait_for(self._answered, LONGEST_ANSWER_S)
         self._picture("chat")
         self._documents()
+        self._convert(models[-1])
         for page in ("models", "jobs", "settings"):
             self.desk.open_page(page)
             self._picture(page)
@@ -140,6 +142,23 @@ class Session:
         asked.body.cited.emit(asked.result["citations"][-1]["number"])
         self._picture("documents")
         shutil.rmtree(folder.parent)
+
+    def _convert(self, model: str) -> None:
+        """A checkpoint becomes a small model, and its report is shown beside what else it could have become."""
+        home = Path(os.environ["DESKSIDE_HOME"])
+        source = home / Path(model).stem.split(".Q")[0].split("-q4")[0]
+        self.desk.open_page("convert")
+        page: Any = self.desk.page("convert")
+        self._picture("convert-empty")
+        page.start("to_hf", {"source": str(Path(model).resolve()), "out": str(source)}, source.name)
+        self._wait_for(source.is_dir, LONGEST_ANSWER_S)
+        page.look(str(source))
+        self._wait_for(page.form.isVisible)
+        page.form.targets.choose("Q4_K_M")
+        page.form.place.folder.setText(str(home / "converted"))
+        page.start("convert", page.form.params() | {"report_chunks": REPORT_CHUNKS}, page.form.title())
+        self._wait_for(lambda: page.report.kind == "report", LONGEST_ANSWER_S)
+        self._picture("convert")
 
     def _panel(self, base: str) -> None:
         """What one conversation is answered with, adapters among it. They are made here, and have learnt nothing."""

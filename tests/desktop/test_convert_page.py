@@ -83,6 +83,13 @@ def test_the_table_shows_bits_size_fit_and_what_to_expect(page: ConvertPage) -> 
     assert header == ["Type", "Bits", "Size", "Here", "Expected (KL)", "Matrix"]
 
 
+def test_small_models_are_said_to_lose_more(page: ConvertPage) -> None:
+    feed(page)
+    assert page.form.targets.words.text() == "Words."
+    feed(page, parameters=135_000_000)
+    assert tr("convert_page.small_lose") in page.form.targets.words.text()
+
+
 def test_types_that_fall_back_say_what_they_would_be(page: ConvertPage) -> None:
     found = targets()
     found["targets"][4] |= {"bits": 6.16, "fallbacks": [["Q4_K", "Q5_0", 16], ["Q6_K", "Q8_0", 2]]}

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from desktop.listmodels.targets import ANY_INDEX, COLUMNS, RECOMMENDED, TargetsModel, type_words
 from desktop.text import tr
 from desktop.theme import text_font, theme
-from desktop.widgets.conversion.choosing import Row, best_under, instead, raised, recommended, usual
+from desktop.widgets.conversion.choosing import FEW, Row, best_under, expected, instead, raised, recommended, usual
 from desktop.widgets.conversion.reading import sentences
 from desktop.widgets.make import column, frame, label, row
 
@@ -181,13 +181,17 @@ class TargetsView(QFrame):
 
     def _row_changed(self, *_: object) -> None:
         chosen = self.row
-        self.words.setText(type_words(chosen) if chosen else "")
+        self.words.setText(self._type_words(chosen) if chosen else "")
         self.words.setVisible(bool(self.words.text()))
         self.fallback.setText(self._fallback_words(chosen) if chosen else "")
         self.fallback.setVisible(bool(self.fallback.text()))
         self.limit.setEnabled(self.budget.isChecked())
         if chosen:
             self.chosen.emit(chosen["type"])
+
+    def _type_words(self, chosen: Row) -> str:
+        small = self.found["parameters"] < FEW and expected(chosen, self.matrix)
+        return sentences([type_words(chosen), tr("convert_page.small_lose") if small else ""])
 
     def _fallback_words(self, chosen: Row) -> str:
         parts = []
