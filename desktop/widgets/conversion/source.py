@@ -86,7 +86,10 @@ def hint_words() -> str:
 
 
 class SourceCard(QFrame):
-    """What a source is; where nothing can be made of it, why, and what to do instead. `nearest_wanted(name)`, as people say it."""
+    """What a source is; where nothing can be made of it, why, and what to do instead.
+
+    `nearest_wanted(name)` names a model as people say it.
+    """
 
     change_wanted = Signal()
     nearest_wanted = Signal(str)
