@@ -108,7 +108,7 @@ def _of_config(config: Config) -> dict[str, Any]:
 def _makes(known: bool, said: dict[str, Any] | None) -> list[str]:
     """What can be made of a checkpoint."""
     if known:
-        return ["gguf", "onnx", "merge", "prune", "lowrank"]
+        return ["gguf", "onnx", "merge", "lowrank"]
     return ["onnx"] if said is None or said.get("way") == "onnx" else []
 
 
