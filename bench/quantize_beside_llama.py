@@ -66,8 +66,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="deskside-bench-") as folder:
         source = Path(folder) / "f16.gguf"
         original = qwen_coder() if chosen.model == "qwen" else smollm2()
-        measured(OURS, {"source": str(original), "out": str(source), "type": "F16", "threads": THREADS})
-        asked: dict[str, object] = {"source": str(source), "threads": THREADS, "type": chosen.type}
+        measured(
+            OURS, {"source": str(original), "out": str(source), "type": "F16", "threads": THREADS, "report": False}
+        )
+        asked: dict[str, object] = {"source": str(source), "threads": THREADS, "type": chosen.type, "report": False}
         alone, ours = [], []
         for number in range(chosen.rounds):
             out = {"out": f"{folder}/{number}.gguf"}
