@@ -166,6 +166,7 @@ def checkpoint(folder: Path, size: dict[str, int]) -> int:
     from convert.gguf_source import open_gguf
     from convert.safetensors_file import write_checkpoint
     from convert.vocabulary import to_huggingface
+    from engine.api.job import Job
 
     folder.mkdir()
     words = open_gguf(smollm2()).entries
@@ -173,7 +174,8 @@ def checkpoint(folder: Path, size: dict[str, int]) -> int:
     rows = len(words["tokenizer.ggml.tokens"][1])
     (folder / "config.json").write_text(json.dumps(config(size, rows)), encoding="utf-8")
     shaped = shapes(size, rows)
-    write_checkpoint(folder, [random_tensor(name, shape) for name, shape in shaped.items()], lambda *_: None)
+    tensors = [random_tensor(name, shape) for name, shape in shaped.items()]
+    write_checkpoint(folder, tensors, Job(folder.parent / "made", {}), [])
     with (folder / "model.safetensors").open("rb") as file:
         while file.read(1 << 24):
             pass

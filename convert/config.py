@@ -111,14 +111,8 @@ _LOCAL_THETA = ("local_rope_theta", "rope_local_theta", "rope_theta_local", "swa
 
 def read_config(folder: Path) -> Config:
     """Raises UserError no_config, bad_config."""
-    path = folder / "config.json"
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError("it is larger than any config")
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("it holds no object")
-        return Config(values, folder)
+        return Config(read_object(folder / "config.json"), folder)
     except FileNotFoundError:
         raise UserError(
             "no_config",
@@ -126,12 +120,25 @@ def read_config(folder: Path) -> Config:
             "Choose the folder that holds config.json and the weights.",
             name=folder.name,
         ) from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a settings file of a model's folder. Raises FileNotFoundError, UserError bad_config."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError("it is larger than any config")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no object")
+        return values
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             "bad_config",
-            f"config.json of {folder.name} cannot be read: {error}.",
+            f"{path.name} of {path.parent.name} cannot be read: {error}.",
             "Download it again.",
-            name=folder.name,
+            name=path.parent.name,
             reason=str(error),
         ) from None
 

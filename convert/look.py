@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import Checkpoint, open_checkpoint
-from convert.config import Config, read_config
+from convert.config import Config, read_config, read_object
 from convert.families import family_of
 from convert.keys import CONTEXT
 from convert.refusals import refusal_of
+from convert.report import licence
 from engine.api.errors import UserError
 from engine.api.hub_names import hub_name
 
@@ -83,7 +83,7 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         "parameters": sum(t.elements for t in checkpoint.tensors.values() if t.dtype in ("F64", "F32", "F16", "BF16")),
         "bytes": checkpoint.bytes,
         "dtype": checkpoint.dtype(),
-        "license": licence_of(checkpoint.folder),
+        "license": licence(checkpoint.folder)["id"],
         "files": len(checkpoint.maps),
     }
 
@@ -118,17 +118,6 @@ def quantized(config: Config) -> str:
     return str(said.get("quant_method", "?")) if isinstance(said, dict) else ""
 
 
-def licence_of(folder: Path) -> str:
-    """The licence that the model's card names, "" if it does not."""
-    try:
-        card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:20_000]
-    except OSError:
-        return ""
-    front = card.split("---", 2)[1] if card.startswith("---") else ""
-    found = re.search(r"^license:\s*[\"']?([\w.\-]+)", front, re.MULTILINE)
-    return found[1] if found else ""
-
-
 def _gguf(path: Path) -> dict[str, Any]:
     from models.gguf_header import read
 
@@ -149,24 +138,14 @@ def _gguf(path: Path) -> dict[str, Any]:
 
 
 def _adapter(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-        base = str(config.get("base_model_name_or_path") or "")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise UserError(
-            "bad_config",
-            f"adapter_config.json of {path.name} cannot be read: {error}.",
-            "Download it again.",
-            name=path.name,
-            reason=str(error),
-        ) from None
+    config = read_object(path / "adapter_config.json")
     size = sum(file.stat().st_size for file in path.glob("adapter_model*"))
     return {
         "kind": "adapter",
         "name": path.name,
         "architecture": str(config.get("peft_type", "")),
         "bytes": size,
-        "license": licence_of(path),
-        "base": base,
+        "license": licence(path)["id"],
+        "base": str(config.get("base_model_name_or_path") or ""),
         "can": ["adapter", "merge_adapter"],
     }

@@ -5,7 +5,6 @@ https://huggingface.co/docs/peft/developer_guides/checkpoint, peft/tuners/lora.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import Checkpoint, Source, open_weights
-from convert.config import Config
+from convert.config import Config, read_object
 from engine.api.errors import UserError
 
 PREFIX = "base_model.model."
@@ -85,9 +84,7 @@ def open_adapter(folder: Path) -> Adapter:
 
 def _settings(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("it holds no object")
+        return read_object(folder / "adapter_config.json")
     except FileNotFoundError:
         raise UserError(
             "no_adapter",
@@ -95,15 +92,6 @@ def _settings(folder: Path) -> dict[str, Any]:
             "Choose the folder of a LoRA adapter.",
             name=folder.name,
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            "bad_config",
-            f"adapter_config.json of {folder.name} cannot be read: {error}.",
-            "Download it again.",
-            name=folder.name,
-            reason=str(error),
-        ) from None
-    return found
 
 
 def _pair(module: str, sides: dict[str, Source], settings: dict[str, Any]) -> Pair:

@@ -16,6 +16,8 @@ from convert.gguf_file import header_bytes, padded
 from convert.operations import Laid, laid
 from convert.values import TYPES, row_bytes
 from engine.api.errors import UserError
+from models.hardware import free_disk
+from models.registry import disk_full
 
 # Tensors that llama.cpp computes with in float32 only, whatever the file's type is.
 ALWAYS_F32 = re.compile(
@@ -216,17 +218,7 @@ def counts_of(tensors: tuple[Planned, ...]) -> tuple[int, int, int, int]:
 
 
 def check_room(plan: Plan, out: Path) -> None:
-    """Raises UserError no_disk_space where the file will not fit."""
-    import shutil
-
-    free = shutil.disk_usage(next(folder for folder in out.absolute().parents if folder.exists())).free
-    needed = plan.file_bytes
-    if needed > free:
-        need, there = f"{needed / 1e9:.1f}", f"{free / 1e9:.1f}"
-        raise UserError(
-            "disk_full",
-            f"This needs {need} GB, but only {there} GB are free on the disk.",
-            "Make room, then try again.",
-            need=need,
-            free=there,
-        )
+    """Raises UserError disk_full where the file will not fit."""
+    free = free_disk(out.parent)
+    if plan.file_bytes > free:
+        raise disk_full(plan.file_bytes, free)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from convert.checkpoint import DTYPES
 from convert.operations import Laid
 from convert.values import encode, slabs
+from engine.api.job import Job
 
 SLAB = 1 << 20
+FORGET_EVERY = 256 << 20  # bytes written between two times that mapped pages are let go
 LARGEST_PART = 5 * 10**9
 
 
@@ -33,15 +36,22 @@ class Wanted:
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(DTYPES[self.dtype]).itemsize
 
 
-def write_checkpoint(
-    folder: Path, tensors: list[Wanted], step: Callable[[int, int, str], None], most: int = LARGEST_PART
-) -> list[Path]:
-    """Write model.safetensors, or several and their index where it would be larger than `most` bytes.
+class Opened(Protocol):
+    """Files in mapped memory: Checkpoint, GGUF."""
 
-    `step(done, total, name)` is told bytes. Gives the files.
+    def forget(self) -> None:
+        """Let go of the pages that were read."""
+
+
+def write_checkpoint(
+    folder: Path, tensors: list[Wanted], job: Job, sources: Sequence[Opened], most: int = LARGEST_PART
+) -> list[Path]:
+    """Write model.safetensors, or several and their index where it would be larger than `most` bytes; gives the files.
+
+    Now and then the pages of `sources` that were read are let go. Raises Cancelled.
     """
     groups = _grouped(tensors, most)
-    total, done = sum(tensor.bytes for tensor in tensors), 0
+    total, done, forgotten = sum(tensor.bytes for tensor in tensors), 0, 0
     names = [_name(number, len(groups)) for number in range(len(groups))]
     for name, group in zip(names, groups, strict=True):
         with (folder / name).open("wb") as file:
@@ -50,7 +60,11 @@ def write_checkpoint(
                 for data in _data(tensor):
                     file.write(data)
                     done += len(data)
-                    step(done, total, tensor.name)
+                    job.step(done, total, "bytes", tensor.name)
+                if done - forgotten > FORGET_EVERY:
+                    forgotten = done
+                    for source in sources:
+                        source.forget()
     if len(groups) > 1:
         places = {tensor.name: name for name, group in zip(names, groups, strict=True) for tensor in group}
         index = {"metadata": {"total_size": total}, "weight_map": places}

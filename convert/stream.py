@@ -19,6 +19,7 @@ from convert.plan import Plan, Planned
 from convert.values import Loss, encode, slabs
 from engine.api.errors import UserError
 from engine.api.job import Job
+from models.hardware import allowed_cores
 
 AHEAD = 3  # slabs on their way beside the one being written
 Encoder = Callable[[Array, Planned, Laid, int], tuple[bytes | memoryview, Loss]]
@@ -185,7 +186,7 @@ def made_of(tensor: Planned, checkpoint: Checkpoint) -> Laid:
 
 
 def _threads() -> int:
-    return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+    return min(4, allowed_cores(os.cpu_count() or 1))
 
 
 def _stopped(path: Path, error: OSError) -> UserError:

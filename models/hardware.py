@@ -41,7 +41,7 @@ def probe(devices: Sequence[Device] = (), held: int = 0) -> Hardware:
 
     total, available = _main_memory()
     threads = psutil.cpu_count(logical=True) or 1
-    cores = min(psutil.cpu_count(logical=False) or threads, _allowed_cores(threads))
+    cores = min(psutil.cpu_count(logical=False) or threads, allowed_cores(threads))
     return Hardware(cores, threads, total, min(total, available + held), tuple(devices))
 
 
@@ -67,7 +67,7 @@ def free_disk(folder: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def _allowed_cores(threads: int) -> int:
+def allowed_cores(threads: int) -> int:
     """Cores this process may run on: affinity and a container's CPU quota can both be lower than the machine's."""
     import os
 

@@ -73,7 +73,7 @@ def _rounded(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
     folder = job.folder / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    files = write_checkpoint(folder, tensors, lambda done, total, name: job.step(done, total, "bytes", name))
+    files = write_checkpoint(folder, tensors, job, [checkpoint])
     copy_rest(checkpoint.folder, folder)
     said = {"rank": params["rank"], "source": checkpoint.folder.name, "tensors": made, "note": SAVES_NOTHING}
     (folder / "lowrank.json").write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -19,7 +19,6 @@ from engine.api.job import Job
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".index.json", ".onnx", ".pt", ".pth", ".h5", ".msgpack")
 LARGEST_COPIED = 64 << 20
 DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "": ""}
-FORGET_EVERY = 256 << 20
 
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -28,21 +27,12 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     For "adapter" the one model is the adapter's folder. Gives path, bytes, files. Raises UserError bad_merge,
     not_alike, adapter_of_another, packed_base and those of opening.
     """
-    tensors, first = _tensors(params)
+    tensors, read = _tensors(params)
     out, folder = Path(params["out"]), job.folder / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    last = 0
-
-    def step(done: int, total: int, name: str) -> None:
-        nonlocal last
-        job.step(done, total, "bytes", name)
-        if done - last > FORGET_EVERY:
-            last = done
-            first.forget()
-
-    files = write_checkpoint(folder, tensors, step)
-    copy_rest(first.folder, folder)
+    files = write_checkpoint(folder, tensors, job, read)
+    copy_rest(read[0].folder, folder)
     said = without_folders({name: value for name, value in params.items() if name != "out"})
     (folder / "merge.json").write_text(json.dumps(said, indent=2, ensure_ascii=False), encoding="utf-8")
     open_checkpoint(folder)
@@ -55,7 +45,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     }
 
 
-def _tensors(params: dict[str, Any]) -> tuple[list[Wanted], Checkpoint]:
+def _tensors(params: dict[str, Any]) -> tuple[list[Wanted], list[Checkpoint]]:
+    """What will be written, and the checkpoints it is made of, that which lends its config and tokenizer first."""
     dtype = DTYPES.get(str(params.get("type") or "").lower())
     if dtype is None:
         raise UserError(
@@ -71,10 +62,11 @@ def _tensors(params: dict[str, Any]) -> tuple[list[Wanted], Checkpoint]:
                 "Change it and try again.",
                 reason="an adapter needs its base",
             )
-        return with_adapter(base, open_adapter(paths[0]), dtype), base
+        adapter = open_adapter(paths[0])
+        return with_adapter(base, adapter, dtype), [base, adapter.weights]
     recipe = recipe_of(params, base is not None)
     models = [plain(path) for path in paths]
-    return merged(models, base, recipe, dtype), models[0]
+    return merged(models, base, recipe, dtype), [*models, *([base] if base else [])]
 
 
 def plain(folder: Path) -> Checkpoint:

@@ -23,7 +23,7 @@ from engine.api.errors import UserError
 from engine.api.job import Job
 from engine.llama.ggml_types import needs_importance
 from engine.llama.quantize import Request, dry_run, quantize, verify, written
-from models.hardware import free_disk
+from models.hardware import allowed_cores, free_disk
 from models.registry import disk_full
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _request(
         entries=entries,
         allow_requantize=True,
         keep_split=split,
-        threads=int(params.get("threads") or _cores()),
+        threads=int(params.get("threads") or allowed_cores(os.cpu_count() or 1)),
     )
 
 
@@ -279,9 +279,3 @@ def _fallback_words(planned: Plan) -> str:
         all=len(planned.lines),
         into=into,
     )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -17,7 +17,6 @@ from engine.api.errors import UserError
 from engine.api.job import Job
 
 DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16"}
-FORGET_EVERY = 256 << 20
 
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -37,16 +36,7 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     folder = job.folder / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    last = 0
-
-    def step(done: int, total: int, name: str) -> None:
-        nonlocal last
-        job.step(done, total, "bytes", name)
-        if done - last > FORGET_EVERY:
-            last = done
-            model.forget()
-
-    files = write_checkpoint(folder, tensors, step)
+    files = write_checkpoint(folder, tensors, job, [model])
     write_config(folder, config, model.entries)
     to_huggingface(model.entries, folder)
     _check(folder, {tensor.name: tensor.shape for tensor in tensors})

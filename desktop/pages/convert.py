@@ -23,7 +23,7 @@ from desktop.widgets.conversion.recent import RecentReports
 from desktop.widgets.conversion.report_view import ReportView, explanation
 from desktop.widgets.conversion.source import SourceCard, SourceField
 from desktop.widgets.conversion.tensors_dialog import TensorsDialog
-from desktop.widgets.documents.drop_area import dropped_paths
+from desktop.widgets.drop_target import dropped_paths
 from desktop.widgets.flow import Flow
 from desktop.widgets.grid import scrolled
 from desktop.widgets.make import button, clear, column, frame, label, row

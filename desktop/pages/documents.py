@@ -19,12 +19,13 @@ from desktop.theme import theme
 from desktop.widgets.documents.ask_view import AskView
 from desktop.widgets.documents.collection_dialog import CollectionDialog
 from desktop.widgets.documents.collection_list import CollectionList
-from desktop.widgets.documents.drop_area import Beginning, dropped_paths
+from desktop.widgets.documents.drop_area import Beginning
 from desktop.widgets.documents.files_view import FilesView
 from desktop.widgets.documents.preview import Preview
 from desktop.widgets.documents.retrieval_view import RetrievalView
 from desktop.widgets.documents.scorecard_view import ScorecardView
 from desktop.widgets.documents.top_bar import TopBar
+from desktop.widgets.drop_target import dropped_paths
 from desktop.widgets.make import button, column, frame, label, row
 from engine.api.errors import UserError
 from engine.api.messages import JobRow

@@ -49,7 +49,9 @@ def test_scores_are_those_of_the_slow_path() -> None:
     a = logits()
     b = a + logits(scale=0.7)
     following = DRAW.integers(0, 300, 40).astype(np.int32)
-    np.testing.assert_allclose(score(a, b, following), slowly(a, b, following.tolist()), rtol=2e-5, atol=1e-6)
+    found = score(a, b, following)
+    assert found.shape == (40, 4)
+    np.testing.assert_allclose(found, slowly(a, b, following.tolist()), rtol=2e-5, atol=1e-6)
 
 
 def test_slabs_change_nothing() -> None:

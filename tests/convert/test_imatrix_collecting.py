@@ -94,6 +94,7 @@ def test_several_sequences_at_once_change_nothing(kind: str, request: pytest.Fix
 
 def test_stopping_before_the_head_changes_nothing(dense: Small) -> None:
     early, whole = collect(dense), collect(dense, whole=True)
+    assert early.sums.keys() == whole.sums.keys() != set()
     for name, sums in whole.sums.items():
         np.testing.assert_array_equal(early.sums[name], sums)
 
@@ -103,6 +104,7 @@ def test_copied_as_from_a_card_it_is_the_same(kind: str, request: pytest.Fixture
     """The way of values that lie on a graphics card: ggml_backend_tensor_get."""
     model: Small = request.getfixturevalue(kind)
     seen, copied = collect(model), collect(model, direct=False)
+    assert seen.sums.keys() == copied.sums.keys() != set()
     for name, sums in seen.sums.items():
         np.testing.assert_array_equal(copied.sums[name], sums)
         np.testing.assert_array_equal(copied.counts[name], seen.counts[name])
@@ -131,6 +133,7 @@ def test_values_that_are_no_numbers_are_told(smollm2: Path, tmp_path: Path) -> N
 
 def test_squares_of_odd_sizes() -> None:
     rows = np.random.default_rng(3).standard_normal((77, 13)).astype(np.float32)
+    assert squares(rows).shape == (13,)
     np.testing.assert_allclose(squares(rows), (rows.astype(np.float64) ** 2).sum(0), rtol=1e-6)
     np.testing.assert_allclose(squares(rows[::2]), (rows[::2].astype(np.float64) ** 2).sum(0), rtol=1e-6)
 

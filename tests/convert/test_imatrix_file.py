@@ -160,12 +160,14 @@ def test_cut_off_anywhere(tmp_path: Path) -> None:
 
 def test_bytes_turned_over_do_no_harm(tmp_path: Path) -> None:
     data, draw = write_some(tmp_path / "m.gguf").read_bytes(), random.Random(2)
+    said = set()
     for _ in range(150):
         hurt = bytearray(data)
         for _ in range(draw.randrange(1, 4)):
             hurt[draw.randrange(len(hurt))] = draw.randrange(256)
         (tmp_path / "hurt.gguf").write_bytes(bytes(hurt))
-        code_of(tmp_path / "hurt.gguf")
+        said.add(code_of(tmp_path / "hurt.gguf"))
+    assert "bad_imatrix" in said or "damaged_model" in said
 
 
 def not_numbers(imatrix: Imatrix) -> None:

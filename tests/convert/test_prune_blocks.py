@@ -83,7 +83,7 @@ def test_blocks_that_cannot_be_named(layers: list[Any]) -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 9, 10**9])
 def test_counts_that_cannot_be(count: int) -> None:
-    refused("bad_layers", lambda: chosen(blocks_of(model("llama")), SCORES, count))
+    assert refused("bad_layers", lambda: chosen(blocks_of(model("llama")), SCORES, count))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_counts_that_cannot_be(count: int) -> None:
     ],
 )
 def test_networks_whose_blocks_depend_on_each_other(arch: str, count: int, values: dict[str, Any]) -> None:
-    refused("no_prune", lambda: blocks_of(model(arch, count, **values)))
+    assert refused("no_prune", lambda: blocks_of(model(arch, count, **values)))
 
 
 def test_what_llama_cpp_would_take_for_another_model() -> None:

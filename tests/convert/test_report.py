@@ -131,7 +131,8 @@ def test_no_report_is_told(content: str | None, tmp_path: Path) -> None:
 
 def test_a_report_is_plain_json(tmp_path: Path) -> None:
     text = write(tmp_path / "m.gguf", facts()).read_text(encoding="utf-8")
-    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    said = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert said["result"] == facts().result
 
 
 # The text ---------------------------------------------------------------------------------------------------------

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QFrame, QLineEdit
 
 from desktop.text import bytes_text, count_text, find, language, tr
 from desktop.widgets.conversion.reading import sentences
-from desktop.widgets.documents.drop_area import dropped_paths
+from desktop.widgets.drop_target import DropTarget
 from desktop.widgets.flow import Flow
-from desktop.widgets.make import Picture, button, clear, column, frame, label, restyle, row
+from desktop.widgets.make import Picture, button, clear, column, frame, label, row
 
 FILES = "*.gguf *.safetensors *.json *.bin *.onnx"
 PICTURES = {"gguf": "box", "hub": "cloud", "checkpoint": "folder", "adapter": "plug", "onnx": "box"}
 
 
-class SourceField(QFrame):
+class SourceField(DropTarget):
     """`given(source)`: a path that was dropped, chosen or typed, or a name on a hub."""
 
     given = Signal(str)
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setProperty("kind", "dropHere")
-        self.setAcceptDrops(True)
-        self.setAccessibleName(tr("convert_page.drop"))
+        super().__init__(tr("convert_page.drop"))
         self.field = QLineEdit(placeholderText=tr("convert_page.field"), clearButtonEnabled=True)
         self.field.setAccessibleName(tr("convert_page.field"))
         self.field.returnPressed.connect(self._typed)
@@ -57,23 +53,9 @@ class SourceField(QFrame):
         dialog.fileSelected.connect(self.given)
         dialog.open()
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Files and folders are welcome."""
-        if event.mimeData().hasUrls():
-            event.setDropAction(Qt.DropAction.CopyAction)
-            event.accept()
-            restyle(self, "over", True)
-
-    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        """Carried away again."""
-        restyle(self, "over", False)
-
-    def dropEvent(self, event: QDropEvent) -> None:
+    def dropped(self, paths: list[str]) -> None:
         """Take the first of them."""
-        restyle(self, "over", False)
-        event.acceptProposedAction()
-        for path in dropped_paths(event)[:1]:
-            self.given.emit(path)
+        self.given.emit(paths[0])
 
     def _typed(self) -> None:
         if text := self.field.text().strip():

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from desktop.text import tr
-from desktop.widgets.make import Picture, button, column, label, restyle, row
+from desktop.widgets.drop_target import DropTarget
+from desktop.widgets.make import Picture, button, column, label, row
 
 
-class DropArea(QFrame):
+class DropArea(DropTarget):
     """`given(paths)`."""
 
     given = Signal(list)
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setProperty("kind", "dropHere")
-        self.setAcceptDrops(True)
-        self.setAccessibleName(tr("documents.drop"))
+        super().__init__(tr("documents.drop"))
         self._picture = Picture("file-text", "accent", 28)
         self._title, self._words = label(tr("documents.drop"), "heading"), label(tr("documents.drop_hint"), "dim")
         self._words.setWordWrap(True)
@@ -47,23 +44,9 @@ class DropArea(QFrame):
         dialog.filesSelected.connect(self.given)
         dialog.open()
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Files and folders are welcome."""
-        if event.mimeData().hasUrls():
-            event.setDropAction(Qt.DropAction.CopyAction)
-            event.accept()
-            restyle(self, "over", True)
-
-    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        """Carried away again."""
-        restyle(self, "over", False)
-
-    def dropEvent(self, event: QDropEvent) -> None:
+    def dropped(self, paths: list[str]) -> None:
         """Take them."""
-        restyle(self, "over", False)
-        event.acceptProposedAction()
-        if paths := dropped_paths(event):
-            self.given.emit(paths)
+        self.given.emit(paths)
 
 
 class Beginning(QWidget):
@@ -77,8 +60,3 @@ class Beginning(QWidget):
         words = label(tr("documents.begin_text"), "dim", wrap=True)
         inside.setLayout(column(label(tr("documents.begin_title"), "title", wrap=True), words, 8, self.drop))
         self.setLayout(column(None, row(None, inside, None, grow=1), None, margins=(28, 20, 28, 20)))
-
-
-def dropped_paths(event: QDropEvent) -> list[str]:
-    """What lies on this computer of what was dropped."""
-    return [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
