@@ -102,7 +102,7 @@ def second_turn(ask: Ask, between: bool) -> float:
     begun += ask(begun, 8).whole
     if between:
         ask(document(12), 8)
-    return 1 / ask(f"{begun}\nAnd what was said then?", 2).first_s
+    return 1 / ask(f"{begun}\nAnd then the committee met on the", 2).first_s  # in mid-sentence nobody ends the text
 
 
 def at_once(ask: Ask) -> tuple[float, float]:

@@ -28,7 +28,7 @@ def _front(report: dict[str, Any]) -> str:
         "license_name": own.get("name"),
         "license_link": own.get("link"),
         "base_model": source.get("base"),
-        "library_name": "gguf",
+        "library_name": "transformers" if report["result"].get("files") else "gguf",
     }
     lines = [f"{key}: {json.dumps(str(value), ensure_ascii=False)}" for key, value in values.items() if value]
     return "\n".join(["---", *lines, "---"])
@@ -40,13 +40,14 @@ def _origin(report: dict[str, Any]) -> str:
     where = {"card": "its model card", "header": "its file", "file": "its licence file"}.get(own.get("from", ""), "")
     licensed = f"Licence of the source, by {where}: {stated}." if where else "The source states no licence."
     made = f"Made from {_plain(source.get('name', 'a model'))} by {_plain(report['program'])} on {report['made'][:10]}."
-    return f"{made} {licensed} It holds for this file too."
+    return f"{made} {licensed} It holds for what was made of it too."
 
 
 def _files(report: dict[str, Any]) -> str:
-    rows = [("This file", report["result"]), *(("Source", file) for file in report["source"].get("files", []))]
-    lines = [_file(what, file) for what, file in rows]
     result = report["result"]
+    made = result.get("files") or [result]
+    lines = [_file("This file", file) for file in made]
+    lines += [_file("Source", file) for file in report["source"].get("files", [])]
     kind = f"Type {_plain(result.get('type') or 'unknown')}"
     bits = f", {result['bits']:.2f} bits a weight" if result.get("bits") else ""
     types = ", ".join(f"{count} {_plain(name)}" for name, count in sorted(report["tensors"].items()))

@@ -97,6 +97,11 @@ class Checkpoint:
             mapped.forget()
 
     @property
+    def files(self) -> list[Path]:
+        """The files of its weights."""
+        return [mapped.path for mapped in self.maps]
+
+    @property
     def bytes(self) -> int:
         """Of all tensors."""
         return sum(tensor.bytes for tensor in self.tensors.values())

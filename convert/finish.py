@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convert import report
+from convert.digests import Digests
 from convert.report import Facts
 from convert.stages import stage
 from engine.api.errors import UserError
@@ -45,8 +46,28 @@ def publish(files: list[Path], out: Path, facts: Facts, source: Path | None) -> 
     return names
 
 
+def publish_checkpoint(folder: Path, files: list[Path], out: Path, facts: Facts, source: Path, job: Job) -> int:
+    """Put report, card and licence into a folder of weights and give it its name. The bytes of the weights.
+
+    Raises UserError already_there, Cancelled.
+    """
+    with Digests(files) as digests:
+        rows = digests.found(job)
+    size: int = sum(row["bytes"] for row in rows)
+    facts.result |= {"name": out.name, "bytes": size, "files": rows}
+    report.write(folder, facts, source)
+    publish_folder(folder, out)
+    return size
+
+
 def publish_folder(folder: Path, out: Path) -> None:
-    """Rename a folder; an earlier try may have done so already. Raises UserError already_there."""
+    """Make a folder safe on the disk and rename it; an earlier try may have done so already.
+
+    Raises UserError already_there.
+    """
+    for file in folder.rglob("*"):
+        if file.is_file():
+            settle(file)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.is_dir() and _sizes(out) == _sizes(folder):
         shutil.rmtree(folder)
@@ -55,7 +76,15 @@ def publish_folder(folder: Path, out: Path) -> None:
             "already_there", f"{out.name} is there already.", "Choose another name, or delete it first.", name=out.name
         )
     else:
+        if out.is_dir():
+            out.rmdir()  # it is empty
         folder.rename(out)
+
+
+def settle(file: Path) -> None:
+    """What was written of a file is on the disk, not on its way to it."""
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -33,6 +33,11 @@ class GGUF:
     types: dict[str, str]
     maps: list[Mapped]
 
+    @property
+    def files(self) -> list[Path]:
+        """Its parts."""
+        return [mapped.path for mapped in self.maps]
+
     def value(self, name: str, default: Any = None) -> Any:
         """A value of the header; "{arch}." may stand for the architecture."""
         full = name.replace("{arch}", str(self.entries.get("general.architecture", ("", ""))[1]))

@@ -35,6 +35,7 @@ class Source:
     shapes: dict[str, Shape]
     types: dict[str, str]
     header_bytes: int  # of all parts
+    licence: str = ""  # as the header names it
 
     @property
     def elements(self) -> int:
@@ -156,7 +157,8 @@ def read_source(path: Path) -> Source:
         )
     types = {tensor.name: tensor.type for tensor in inventory}
     headers = sum(file.stat().st_size for file in files) - sum(raw.tensor_bytes for raw in raws)
-    return Source(path, files, read_facts(raws[0]), shapes, types, headers)
+    licence = str(raws[0].values.get("general.license") or "")
+    return Source(path, files, read_facts(raws[0]), shapes, types, headers, licence)
 
 
 def read_facts(raw: Raw) -> Facts:

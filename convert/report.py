@@ -1,10 +1,11 @@
-"""What is kept beside a made model: `NAME.report.json`, for programs, and the card `NAME.md`, for people.
+"""What is kept beside a made model: `NAME.report.json`, for programs, and the card `NAME.md`, for people; within a
+folder of weights `report.json` and `README.md`.
 
 The report, schema 1:
     schema 1, made (UTC), program
     source    {name, kind, architecture, files: [{name, bytes, sha256}], license: {id, name, link, from}, base,
               revision (of a hub)}
-    result    {name, bytes, sha256, type, bits, parameters}
+    result    {name, bytes, sha256, type, bits, parameters}; of a folder files: [{name, bytes, sha256}] and no sha256
     settings  what was asked for, without folders
     tensors   {type: how many}
     imatrix   null, or {name, chunks, texts, missing, experts_unrouted}
@@ -50,11 +51,15 @@ class Facts:
 
 def report_file(model: Path) -> Path:
     """Where the report of a model lies."""
+    if model.is_dir():
+        return model / "report.json"
     return model.with_name(model.name.removesuffix(".gguf") + ".report.json")
 
 
 def card_file(model: Path) -> Path:
     """Where its card lies."""
+    if model.is_dir():
+        return model / "README.md"
     return model.with_name(model.name.removesuffix(".gguf") + ".md")
 
 
@@ -130,6 +135,11 @@ def bars(report: dict[str, Any]) -> list[dict[str, Any]]:
 # Licence ----------------------------------------------------------------------------------------------------------
 
 
+def origin(source: Path, files: list[dict[str, Any]], stated: str = "") -> dict[str, Any]:
+    """What a report says of the model that something was made of. `files`: as convert.digests gives them."""
+    return {"name": source.name, "files": files, "license": licence(source, stated)}
+
+
 def licence(source: Path, stated: str = "") -> dict[str, str]:
     """The licence of a source: {"id", "name", "link", "from": card | file | header | ""}.
 
@@ -172,8 +182,9 @@ def front_matter(card: Path) -> dict[str, str]:
 def _carry_licence(source: Path, model: Path) -> None:
     file = licence_file(source) if source.is_dir() else None
     if file and file.stat().st_size <= MOST_LICENCE:
+        place = model / file.name if model.is_dir() else card_file(model).with_suffix(".LICENSE.txt")
         with contextlib.suppress(OSError):
-            shutil.copyfile(file, model.with_name(model.name.removesuffix(".gguf") + ".LICENSE.txt"))
+            shutil.copyfile(file, place)
 
 
 def _first_line(file: Path) -> str:

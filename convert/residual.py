@@ -19,6 +19,7 @@ from convert.families import family_of
 from convert.family import Entries
 from convert.gguf_source import GGUF, open_gguf
 from convert.lowrank import Matrix, Rank, factors
+from convert.note import note
 from convert.plan import tensors_of
 from convert.refusals import refuse
 from convert.stream import made_of
@@ -33,6 +34,8 @@ ALIKE = 0.95  # of a matrix: what quantizing may have changed at most; strange m
 class Whole:
     """The unquantized model: the shapes of its tensors under their GGUF names, each in float32 when asked for."""
 
+    path: Path
+    files: list[Path]
     shapes: dict[str, tuple[int, ...]]
     matrix: Callable[[str], Matrix]
     forget: Callable[[], None]
@@ -66,7 +69,8 @@ def _of_checkpoint(folder: Path) -> Whole:
         values = as_float32(made.array(), tensors[name].dtype)
         return made.change(values) if made.change else values
 
-    return Whole({name: tensor.shape for name, tensor in tensors.items()}, matrix, checkpoint.forget)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    return Whole(folder, checkpoint.files, shapes, matrix, checkpoint.forget)
 
 
 def _of_gguf(file: Path) -> Whole:
@@ -76,20 +80,31 @@ def _of_gguf(file: Path) -> Whole:
         source = model.tensors[name]
         return as_float32(source.array(), source.dtype)
 
-    return Whole({name: source.shape for name, source in model.tensors.items()}, matrix, model.forget)
+    shapes = {name: source.shape for name, source in model.tensors.items()}
+    return Whole(file, model.files, shapes, matrix, model.forget)
 
 
 def chosen(whole: Whole, quantized: GGUF, pattern: str) -> list[str]:
     """The quantized matrices that match. Raises UserError nothing_to_factor, not_made_of."""
-    fits = compiled(pattern or USUAL, quantized.path.name)
-    names = [name for name, kind in quantized.types.items() if kind not in PLAIN and fits.fullmatch(name)]
-    found = [name for name in names if len(quantized.tensors[name].shape) == 2]
+    found = [name for name in _matching(quantized, pattern) if len(quantized.tensors[name].shape) == 2]
     for name in found:
         if whole.shapes.get(name) != quantized.tensors[name].shape:
             raise _not_made_of(quantized.path, name)
     if not found:
         raise nothing(quantized.path.name, pattern or USUAL)
     return found
+
+
+def left_out(quantized: GGUF, pattern: str) -> list[str]:
+    """A line on the stacks of experts' matrices, which stay as they are; none where there are none."""
+    stacks = [name for name in _matching(quantized, pattern) if len(quantized.tensors[name].shape) != 2]
+    text = "{count} stacks of experts' matrices stay as they are: this kind of adapter is for single matrices."
+    return [note("residual_stacks", text, count=len(stacks))] if stacks else []
+
+
+def _matching(quantized: GGUF, pattern: str) -> list[str]:
+    fits = compiled(pattern or USUAL, quantized.path.name)
+    return [name for name, kind in quantized.types.items() if kind not in PLAIN and fits.fullmatch(name)]
 
 
 def thin(

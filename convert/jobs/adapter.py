@@ -8,10 +8,13 @@ from typing import Any
 from convert.adapter import entries_of, placed, planned
 from convert.checkpoint import open_checkpoint
 from convert.config import Config, read_config
+from convert.digests import Digests
 from convert.families import family_of
+from convert.finish import publish
 from convert.lora import open_adapter
 from convert.plan import FILE_TYPES, Plan
 from convert.refusals import refuse
+from convert.report import Facts, origin, report_file
 from convert.stream import write
 from engine.api.errors import UserError
 from engine.api.job import Job
@@ -20,7 +23,8 @@ from engine.api.job import Job
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: source (the adapter's folder), out, base (a checkpoint's folder; its config.json suffices), type (f16).
 
-    Gives path, bytes, sha256, alpha, tensors (how many). Raises UserError needs_merging, adapter_of_another and others.
+    Gives path, bytes, sha256, alpha, tensors (how many), family, report. Raises UserError needs_merging,
+    adapter_of_another and others.
     """
     out = Path(params["out"])
     adapter = open_adapter(Path(params["source"]))
@@ -39,9 +43,11 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     plan = Plan(identity, entries_of(adapter, family.arch, alpha, FILE_TYPES[kind]), tensors)
     path = job.folder / "adapter.gguf"
     written = write(plan, adapter.weights, path, job)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(out)
-    size = {"path": str(out), "bytes": written.bytes, "sha256": written.sha256}
+    with Digests(adapter.weights.files) as digests:
+        source = origin(adapter.folder, digests.found(job)) | ({"base": adapter.base} if adapter.base else {})
+    result = {"name": out.name, "type": kind, "bytes": written.bytes, "sha256": written.sha256}
+    publish([path], out, Facts(source, result, {"type": kind, "alpha": alpha}), adapter.folder)
+    size = {"path": str(out), "bytes": written.bytes, "sha256": written.sha256, "report": str(report_file(out))}
     return size | {"alpha": alpha, "tensors": len(tensors), "family": identity}
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from convert import hub_source
 from convert.conversion import Ready, prepare, shown
+from convert.digests import Digests
 from convert.finish import compared, publish
 from convert.note import told
 from convert.plan import FILE_TYPES, Plan, check_room
 from convert.projection import prepare_projector
 from convert.quantized_stream import encoder
 from convert.recipe import recipe
-from convert.report import Facts, licence, report_file
+from convert.report import Facts, origin, report_file
 from convert.split import write_split
 from convert.stages import stage
 from convert.stream import encode_slab, write
@@ -45,12 +46,15 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     if params.get("dry_run"):
         return shown(ready) | {"path": str(out), "sha256": ""}
     job.folder.mkdir(parents=True, exist_ok=True)
-    agreement = Agreement(0, 0) if params.get("bare") else _vocabulary(ready, params, job)
-    if _staged(params, imatrix):
-        found = _through_sixteen_bits(params, imatrix, ready, job)
-    else:
-        found = _direct(ready, params, imatrix, job)
-    return _published(found, ready, agreement, params, job)
+    if params.get("bare"):  # a stage of another conversion
+        return _bare(_direct(ready, params, imatrix, job), params)
+    agreement = _vocabulary(ready, params, job)
+    with Digests(ready.checkpoint.files) as digests:
+        if _staged(params, imatrix):
+            found = _through_sixteen_bits(params, imatrix, ready, job)
+        else:
+            found = _direct(ready, params, imatrix, job)
+        return _published(found, ready, agreement, params, digests.found(job))
 
 
 def _eyes(params: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -59,8 +63,9 @@ def _eyes(params: dict[str, Any], job: Job) -> dict[str, Any]:
     if params.get("dry_run"):
         return shown(ready) | {"path": params["out"], "sha256": ""}
     job.folder.mkdir(parents=True, exist_ok=True)
-    found = _direct(ready, {**params, "split_bytes": 0}, "", job)
-    return _published(found, ready, Agreement(0, 0), params, job)
+    with Digests(ready.checkpoint.files) as digests:
+        found = _direct(ready, {**params, "split_bytes": 0}, "", job)
+        return _published(found, ready, Agreement(0, 0), params, digests.found(job))
 
 
 def _staged(params: dict[str, Any], imatrix: str) -> bool:
@@ -119,18 +124,20 @@ def _through_sixteen_bits(params: dict[str, Any], imatrix: str, ready: Ready, jo
     return found
 
 
+def _bare(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    Path(found["files"][0]).replace(params["out"])
+    return found | {"path": params["out"]}
+
+
 def _published(
-    found: dict[str, Any], ready: Ready, agreement: Agreement, params: dict[str, Any], job: Job
+    found: dict[str, Any], ready: Ready, agreement: Agreement, params: dict[str, Any], sources: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Give the file its name, and put report and card beside it."""
     found = found | {"vocabulary": agreement.to_json(), "warnings": [*found["warnings"], *agreement.notes]}
     found["notes"] = [*found["notes"], *told(agreement.notes)]
-    if params.get("bare"):  # a stage of another conversion
-        Path(found["files"][0]).replace(params["out"])
-        return found | {"path": params["out"]}
     folder = ready.checkpoint.folder
     facts = Facts(
-        source=_source(ready, params.get("origin") or {}),
+        source=_source(ready, sources, params.get("origin") or {}),
         result={name: found[name] for name in ("bytes", "sha256", "bits")}
         | {"name": Path(params["out"]).name, "type": recipe(params["type"]).id},
         settings={name: params[name] for name in ("type", "imatrix", "split_bytes") if params.get(name)},
@@ -141,12 +148,12 @@ def _published(
     return found | {"path": str(names[0]), "files": [str(name) for name in names], "report": str(report_file(names[0]))}
 
 
-def _source(ready: Ready, origin: dict[str, Any]) -> dict[str, Any]:
-    """What the report says of it; `origin` if it was fetched from a hub."""
+def _source(ready: Ready, files: list[dict[str, Any]], hub: dict[str, Any]) -> dict[str, Any]:
+    """What the report says of it; `hub`: where it was fetched, {} if it was not."""
     checkpoint = ready.checkpoint
-    found = {"name": checkpoint.folder.name, "family": ready.plan.family, "license": licence(checkpoint.folder)}
+    found = origin(checkpoint.folder, files) | {"family": ready.plan.family}
     found["architecture"] = checkpoint.config.architecture
-    return found | ({"base": origin["repo"], "revision": origin["revision"]} if origin else {})
+    return found | ({"base": hub["repo"], "revision": hub["revision"]} if hub else {})
 
 
 def _importance(path: str) -> dict[str, Any]:

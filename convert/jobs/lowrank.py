@@ -22,15 +22,16 @@ from convert import report
 from convert.adapter import Placed, planned
 from convert.checkpoint import FLOATS, Checkpoint, Source, open_checkpoint
 from convert.config import Config
-from convert.finish import chunks_for, move, publish_folder
+from convert.digests import Digests
+from convert.finish import chunks_for, move, publish_checkpoint
 from convert.gguf_source import GGUF, open_gguf
 from convert.jobs.merge import copy_rest, plain
 from convert.lowrank import Rank, factors, product, rank_of
 from convert.note import note, told
 from convert.operations import Laid, laid
 from convert.plan import FILE_TYPES, Plan
-from convert.report import Facts, report_file
-from convert.residual import Thin, Whole, chosen, compiled, entries_of, nothing, thin, whole_of
+from convert.report import Facts, origin, report_file
+from convert.residual import Thin, Whole, chosen, compiled, entries_of, left_out, nothing, thin, whole_of
 from convert.safetensors_file import Wanted, write_checkpoint
 from convert.stages import stage
 from convert.stream import write
@@ -78,10 +79,17 @@ def _rounded(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
     said = {"rank": params["rank"], "source": checkpoint.folder.name, "tensors": made, "note": SAVES_NOTHING}
     (folder / "lowrank.json").write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
     open_checkpoint(folder)
-    publish_folder(folder, out)
-    size = sum((out / file.name).stat().st_size for file in files)
+    facts = _facts(checkpoint, params, job)
+    size = publish_checkpoint(folder, files, out, facts, checkpoint.folder, job)
     found = {"path": str(out), "bytes": size, "files": [file.name for file in files], "tensors": made}
     return found | {"warnings": [SAVES_NOTHING], "notes": told([SAVES_NOTHING])}
+
+
+def _facts(checkpoint: Checkpoint, params: dict[str, Any], job: Job) -> Facts:
+    with Digests(checkpoint.files) as digests:
+        source = origin(checkpoint.folder, digests.found(job))
+    settings = {name: params[name] for name in ("rank", "pattern") if params.get(name)}
+    return Facts(source, {"type": checkpoint.dtype()}, settings, warnings=[SAVES_NOTHING])
 
 
 def _is_matrix(source: Source, fits: re.Pattern[str]) -> bool:
@@ -131,10 +139,10 @@ def _adapter(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
         "kept": float(np.mean([one.kept for one in found])),
         "type": kind,
     }
-    said = words(result, quantized, measured)
+    said = words(result, quantized, measured) + left_out(quantized, str(params.get("pattern") or ""))
     facts = Facts(
-        source={"name": Path(params["source"]).name},
-        result={name: result[name] for name in ("type", "bytes", "sha256")},
+        source=_sources(whole, quantized, job),
+        result={name: result[name] for name in ("type", "bytes", "sha256")} | {"name": out.name},
         settings={name: params[name] for name in ("rank", "of", "imatrix", "pattern") if params.get(name)},
         quality=measured.get("comparison"),
         warnings=said,
@@ -144,6 +152,11 @@ def _adapter(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
     report.write(out, facts, Path(params["source"]))
     result |= measured | {"path": str(out), "report": str(report_file(out))}
     return result | {"warnings": said, "notes": told(said)}
+
+
+def _sources(whole: Whole, quantized: GGUF, job: Job) -> dict[str, Any]:
+    with Digests([*whole.files, *quantized.files]) as digests:
+        return origin(whole.path, digests.found(job), str(quantized.value("general.license", "")))
 
 
 def _importance(params: dict[str, Any], quantized: GGUF, names: list[str]) -> dict[str, NDArray[np.float32]]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import Checkpoint, open_checkpoint
-from convert.finish import publish_folder
+from convert.digests import Digests
+from convert.finish import publish_checkpoint
 from convert.lora import open_adapter
 from convert.merging import merged, recipe_of, with_adapter
-from convert.report import without_folders
+from convert.note import note, told
+from convert.report import Facts, licence, origin, report_file, without_folders
 from convert.safetensors_file import Wanted, write_checkpoint
 from engine.api.errors import UserError
 from engine.api.job import Job
@@ -24,7 +26,8 @@ DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "": ""}
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: method (adapter | linear | slerp | ties | dare), models [{path, weight, density}], base, out, type, seed.
 
-    For "adapter" the one model is the adapter's folder. Gives path, bytes, files. Raises UserError bad_merge,
+    For "adapter" the one model is the adapter's folder. Gives path, bytes, files, tensors, report,
+    warnings, notes. Raises UserError bad_merge,
     not_alike, adapter_of_another, packed_base and those of opening.
     """
     tensors, read = _tensors(params)
@@ -35,14 +38,27 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     copy_rest(read[0].folder, folder)
     said = without_folders({name: value for name, value in params.items() if name != "out"})
     (folder / "merge.json").write_text(json.dumps(said, indent=2, ensure_ascii=False), encoding="utf-8")
-    open_checkpoint(folder)
-    publish_folder(folder, out)
-    return {
-        "path": str(out),
-        "bytes": sum((out / file.name).stat().st_size for file in files),
-        "files": [file.name for file in files],
-        "tensors": len(tensors),
-    }
+    dtype = open_checkpoint(folder).dtype()
+    notes = _licences(read)
+    facts = Facts(_source(read, job), {"type": dtype}, said, warnings=notes)
+    size = publish_checkpoint(folder, files, out, facts, read[0].folder, job)
+    found = {"path": str(out), "bytes": size, "files": [file.name for file in files], "tensors": len(tensors)}
+    return found | {"report": str(report_file(out)), "warnings": notes, "notes": told(notes)}
+
+
+def _source(read: list[Checkpoint], job: Job) -> dict[str, Any]:
+    """What the report says of all of them; each file under the name of its folder."""
+    with Digests(file for model in read for file in model.files) as digests:
+        rows = digests.found(job)
+    folders = [model.folder.name for model in read for _ in model.files]
+    files = [row | {"name": f"{folder}/{row['name']}"} for folder, row in zip(folders, rows, strict=True)]
+    return origin(read[0].folder, files) | {"name": " + ".join(dict.fromkeys(model.folder.name for model in read))}
+
+
+def _licences(read: list[Checkpoint]) -> list[str]:
+    names = sorted({licence(model.folder)["id"] for model in read} - {""})
+    text = "The models have different licences ({licences}); what is made of them must keep to all of them."
+    return [note("licences_differ", text, licences=", ".join(names))] if len(names) > 1 else []
 
 
 def _tensors(params: dict[str, Any]) -> tuple[list[Wanted], list[Checkpoint]]:

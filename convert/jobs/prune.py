@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from convert import block_influence
+from convert.digests import Digests
 from convert.finish import compared, publish
 from convert.gguf_source import GGUF, open_gguf
 from convert.jobs import quantize as quantizing
 from convert.note import note, told
 from convert.prune import Blocks, blocks_of, checked, chosen, lists_of, numbers_after, shorten_lists
-from convert.report import Facts, report_file
+from convert.report import Facts, origin, report_file
 from convert.stages import stage
 from engine.api.errors import UserError
 from engine.api.job import Job
@@ -71,8 +72,9 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
         stage(job, "quantize", quantizing.run, asked | {"threads": params.get("threads") or 0})
         file.unlink(missing_ok=True)
         file = small
-    quality = compared(model.path, file, params, job) if params.get("report", True) else None
-    return _published(cut, file, params, quality, job)
+    with Digests([file, *parts(model.path)]) as digests:
+        quality = compared(model.path, file, params, job) if params.get("report", True) else None
+        return _published(cut, file, params, quality, digests.found(job))
 
 
 def _check_place(model: GGUF, out: Path) -> None:
@@ -151,20 +153,20 @@ def _check(file: Path, cut: Cut) -> None:
 
 
 def _published(
-    cut: Cut, file: Path, params: dict[str, Any], quality: dict[str, Any] | None, job: Job
+    cut: Cut, file: Path, params: dict[str, Any], quality: dict[str, Any] | None, hashed: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Give the file its name; report and card say what was left out and what that cost."""
+    """Give the file its name; report and card say what that cost. `hashed`: it, then its source."""
     out, raw = Path(params["out"]), read_raw(file)
     result = {
         "type": str(params.get("type") or "").upper() or main_type(cut.model),
         "bits": 8 * raw.tensor_bytes / max(1, raw.elements),
         "bytes": file.stat().st_size,
-        "sha256": quantizing._sha256(file, job),
+        "sha256": hashed[0]["sha256"],
     }
     said = cost(cut, quality)
     facts = Facts(
-        source={"name": cut.model.path.name, "sha256": quantizing._sha256(cut.model.path, job)},
-        result=result,
+        source=origin(cut.model.path, hashed[1:], str(cut.model.value("general.license", ""))),
+        result=result | {"name": out.name},
         settings={"layers": cut.layers, "type": params.get("type")},
         tensors=dict(Counter(tensor.type for tensor in raw.inventory)),
         quality=quality,

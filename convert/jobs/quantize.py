@@ -5,23 +5,23 @@ Everything grows in the job's folder; what llama.cpp wrote is checked against th
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.finish import compared, publish
+from convert.digests import Digests
+from convert.finish import compared, publish, settle
 from convert.mix import odd_tensor
 from convert.note import note, told
 from convert.quantize_plan import Plan, Source, plan, read_source, with_types
 from convert.recipe import Recipe, recipe
-from convert.report import Facts, report_file
+from convert.report import Facts, origin, report_file
 from convert.stages import stage
 from engine.api.errors import UserError
 from engine.api.job import Job
-from engine.llama.ggml_types import needs_importance
+from engine.llama.ggml_types import PLAIN, needs_importance
 from engine.llama.quantize import Request, dry_run, quantize, verify, written
 from models.hardware import allowed_cores, free_disk
 from models.registry import disk_full
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 SPARE = 32 << 20  # bytes of disk that stay free
 LOW_BITS = 6.0  # below this a source has lost something that shows when it is quantized again
-READ = 4 << 20
 AUTO_CHUNKS = 32  # of 512 tokens; published comparisons find no steady gain from more
 
 
@@ -56,23 +55,30 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     planned = plan(source, chosen, imatrix=bool(importance), keep_split=split)
     _check_importance(planned, importance)
     request = _request(params, job, planned, importance, entries)
-    planned = _confirmed(planned, request, job)
     if params.get("dry_run"):
-        return _result(planned, [], out, "")
+        said = {name: after for name, (_, after) in dry_run(request).items()}
+        return _result(_confirmed(planned, said, job), [], out, "")
     _check_room(planned, job.folder, out)
-    files = _quantized(planned, request, job)
-    quality = compared(source.path, files[0], params, job) if params.get("report", True) and not split else None
-    return _deliver(planned, files, out, params, quality, job)
+    with Digests(source.files) as digests:
+        planned, files = _quantized(planned, request, job)
+        quality = compared(source.path, files[0], params, job) if _measures(planned, params, split) else None
+        return _deliver(planned, files, out, params, quality, digests.found(job), job)
 
 
-def _quantized(planned: Plan, request: Request, job: Job) -> list[Path]:
-    """Run llama.cpp, or take what an earlier try of this job has made already, and check it."""
+def _quantized(planned: Plan, request: Request, job: Job) -> tuple[Plan, list[Path]]:
+    """Run llama.cpp, or take what an earlier try of this job has made already, and check it. The plan as it came."""
     if not job.state.get("quantized") or not written(request):  # it may have its name already
         quantize(request, lambda done, _, __, name: job.step(done, planned.file_bytes, "bytes", name))
     files = written(request)
-    verify(files, planned.types)
+    planned = _confirmed(planned, {tensor.name: tensor.type for tensor in verify(files)}, job)
     job.save({"quantized": True})
-    return files
+    return planned, files
+
+
+def _measures(planned: Plan, params: dict[str, Any], split: bool) -> bool:
+    """Whether the result is to be compared with its source: not where no value becomes less than 16 bits."""
+    smaller = any(line.after not in PLAIN and line.after != line.before for line in planned.lines)
+    return bool(params.get("report", True)) and not split and smaller
 
 
 def _check_place(source: Source, out: Path) -> None:
@@ -171,9 +177,8 @@ def _request(
     )
 
 
-def _confirmed(planned: Plan, request: Request, job: Job) -> Plan:
+def _confirmed(planned: Plan, said: dict[str, str], job: Job) -> Plan:
     """The preview as llama.cpp itself sees it; should the two ever differ, its word counts."""
-    said = {name: after for name, (_, after) in dry_run(request).items()}
     if set(said) != set(planned.types):
         raise odd_tensor(min(set(said) ^ set(planned.types)), "is read by llama.cpp in another way")
     if said == planned.types:
@@ -191,18 +196,22 @@ def _check_room(planned: Plan, *folders: Path) -> None:
 
 
 def _deliver(
-    planned: Plan, files: list[Path], out: Path, params: dict[str, Any], quality: dict[str, Any] | None, job: Job
+    planned: Plan,
+    files: list[Path],
+    out: Path,
+    params: dict[str, Any],
+    quality: dict[str, Any] | None,
+    sources: list[dict[str, Any]],
+    job: Job,
 ) -> dict[str, Any]:
     """Hash what was written, make it safe on the disk, give it its name, put the report beside it."""
-    digests = _digests(files, job)
-    result = _result(planned, files, out, digests[0])
-    source = {
-        "name": planned.source.path.name,
-        "bits": planned.source.bits,
-        "sha256": _sha256(planned.source.path, job),
-    }
+    with Digests(files) as digests:
+        for file in files:
+            settle(file)
+        hashed = digests.found(job)
+    result = _result(planned, files, out, hashed[0]["sha256"])
     facts = Facts(
-        source=source,
+        source=origin(planned.source.path, sources, planned.source.licence) | {"bits": planned.source.bits},
         result={name: result[name] for name in ("type", "bits", "bytes", "sha256")} | {"name": out.name},
         settings={name: params[name] for name in ("type", "imatrix", "overrides", "budget_bytes") if params.get(name)},
         tensors=dict(Counter(planned.types.values())),
@@ -212,24 +221,6 @@ def _deliver(
     names = publish(files, out, facts, planned.source.path)
     told = {"path": str(names[0]), "files": [str(name) for name in names], "report": str(report_file(names[0]))}
     return result | told | ({"comparison": quality} if quality else {})
-
-
-def _digests(files: list[Path], job: Job) -> list[str]:
-    digests = [_sha256(file, job) for file in files]
-    for file in files:
-        with file.open("rb+") as stream:
-            os.fsync(stream.fileno())
-    return digests
-
-
-def _sha256(file: Path, job: Job) -> str:
-    digest, done, total = hashlib.sha256(), 0, file.stat().st_size
-    with file.open("rb") as stream:
-        while data := stream.read(READ):
-            digest.update(data)
-            done += len(data)
-            job.step(done, total, "bytes", "checking")
-    return digest.hexdigest()
 
 
 def _result(planned: Plan, files: list[Path], out: Path, sha256: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import open_checkpoint
-from convert.finish import publish_folder
-from convert.gguf_source import open_gguf
+from convert.digests import Digests
+from convert.finish import publish_checkpoint
+from convert.gguf_source import GGUF, open_gguf
 from convert.note import note, told
+from convert.report import Facts, origin, report_file
 from convert.safetensors_file import write_checkpoint
 from convert.to_hf import config_of, wanted, write_config
 from convert.vocabulary import to_huggingface
@@ -40,22 +42,25 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     write_config(folder, config, model.entries)
     to_huggingface(model.entries, folder)
     _check(folder, {tensor.name: tensor.shape for tensor in tensors})
-    publish_folder(folder, out)
-    size = sum((out / file.name).stat().st_size for file in files)
-    lossy = sorted({kind for kind in model.types.values() if kind not in ("F32", "F16", "BF16")})
-    notes = (
-        [note("weights_were", "The weights were {types}: what that lost does not come back.", types=", ".join(lossy))]
-        if lossy
-        else []
-    )
+    notes = _lost(model)
+    with Digests(model.files) as digests:
+        source = origin(model.path, digests.found(job), str(model.value("general.license", "")))
+    facts = Facts(source, {"type": dtype}, {"type": dtype}, warnings=notes)
     return {
         "path": str(out),
-        "bytes": size,
+        "bytes": publish_checkpoint(folder, files, out, facts, model.path, job),
         "files": [file.name for file in files],
         "family": identity,
+        "report": str(report_file(out)),
         "warnings": notes,
         "notes": told(notes),
     }
+
+
+def _lost(model: GGUF) -> list[str]:
+    lossy = sorted({kind for kind in model.types.values() if kind not in ("F32", "F16", "BF16")})
+    text = "The weights were {types}: what that lost does not come back."
+    return [note("weights_were", text, types=", ".join(lossy))] if lossy else []
 
 
 def _check(folder: Path, shapes: dict[str, tuple[int, ...]]) -> None:

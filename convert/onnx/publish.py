@@ -5,15 +5,15 @@ Layout: what describes the model at the top, the graphs in `onnx/`, as on hubs.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convert.digests import sha256
+from convert.finish import publish_folder
 from convert.onnx import int4
 from convert.onnx.int8 import TRAIL
 from convert.report import licence
@@ -49,7 +49,7 @@ def publish(order: Order, config: dict[str, Any], traced: Path, found: dict[str,
     if not found["agreement"]["holds"]:
         raise _disagrees(order.out, _aside(ready, order.out), found["agreement"])
     job.step(1, 1, "steps", "publish")
-    _rename(ready, order.out)
+    publish_folder(ready, order.out)
     return _result(order.out, report, _registered(order.out, config))
 
 
@@ -83,21 +83,16 @@ def _report(order: Order, ready: Path, found: dict[str, Any]) -> dict[str, Any]:
         "source": {
             "name": order.source.name,
             "license": licence(order.source),  # {"id", "name", "link", "from"}
-            "files": {file.name: _sha256(file) for file in sorted([*weights, order.source / "config.json"])},
+            "files": {file.name: sha256(file) for file in sorted([*weights, order.source / "config.json"])},
         },
         "settings": {"int8": order.int8, "int4": order.int4},
         "files": {
-            str(file.relative_to(ready).as_posix()): {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+            str(file.relative_to(ready).as_posix()): {"bytes": file.stat().st_size, "sha256": sha256(file)}
             for file in sorted(ready.rglob("*"))
             if file.is_file()
         },
         **{name: value for name, value in found.items() if name != "graphs"},
     }
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def card(report: dict[str, Any]) -> str:
@@ -157,16 +152,6 @@ def _aside(ready: Path, out: Path) -> Path:
     place = out.with_name(out.name + ASIDE)
     shutil.rmtree(place, ignore_errors=True)
     return ready.replace(place)
-
-
-def _rename(ready: Path, out: Path) -> None:
-    for file in ready.rglob("*"):
-        if file.is_file():
-            with file.open("rb+") as opened:
-                os.fsync(opened.fileno())
-    if out.is_dir():
-        out.rmdir()  # empty, or it would have been refused
-    ready.replace(out)
 
 
 def _registered(out: Path, config: dict[str, Any]) -> str:
