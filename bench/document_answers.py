@@ -86,6 +86,9 @@ def again(talk: Talk) -> None:
 
 
 def main() -> None:
+    if not DATA.is_dir():
+        figure("answers from documents", "not measured: DESKSIDE_DATA names no folder with retrieval/xquad_en")
+        return
     private_home()
     talk = Talk()
     talk.ask("settings.set", values={"context_size": 4096})
