@@ -29,7 +29,9 @@ STAMP = VENV / "deskside-stamp.json"
 UNFINISHED = VENV / "deskside-unfinished"  # there while pip writes: found at the start, it means pip was cut off
 LOG = VENV / "deskside-install.log"
 STARTER = "smollm2-135m-instruct"
-EXTRAS = {"run": ["desktop", "documents", "convert"], "test": ["desktop", "documents", "convert", "dev"]}
+PARTS = ["desktop", "documents", "convert"]
+EXTRAS = {"run": PARTS, "bench": [*PARTS, "dev", "bench"]}
+TESTS = [*PARTS, "dev"]
 LLAMA_WHEELS = "https://abetlen.github.io/llama-cpp-python/whl/cpu"
 
 # What Qt loads: soname, and its package for apt, dnf, pacman and zypper. The first table is needed to draw
@@ -237,7 +239,7 @@ def make_venv() -> None:
 
 def set_up(command: str) -> None:
     """Everything that `command` needs is installed afterwards."""
-    extras = EXTRAS["run" if command == "run" else "test"]
+    extras = EXTRAS.get(command, TESTS)
     if is_ready(extras):
         return
     with one_at_a_time():
