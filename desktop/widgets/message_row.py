@@ -6,8 +6,9 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication, QFrame, QMenu, QSizePolicy, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QLabel, QMenu, QSizePolicy, QWidget
 
+from desktop.answer_notes import note_text
 from desktop.text import error_text, tr
 from desktop.widgets.adapters_form import adapters_words
 from desktop.widgets.answer_text import put_on_theme
@@ -166,6 +167,7 @@ class AnswerRow(MessageRow):
         self.adapters = label("", "faint")
         self.thinking = ThinkingBlock(unfold_thinking)
         self.passages: PassageFold | None = None  # made where there are any
+        self.note: QLabel | None = None  # likewise
         self.body = CitedText()
         self.body.cited.connect(self._cite)
         self.waiting = label("", "dim")
@@ -197,6 +199,7 @@ class AnswerRow(MessageRow):
             self.body.finish()
             self._show_marks(message["text"], dict(found))
             self.waiting.hide()
+        self._show_note("" if live else note_text(dict(found)))
         self.thinking.set_header(live=live and not message["text"], seconds=self._thought_s)
         self._show_notice()
         self._show_problem()
@@ -247,6 +250,14 @@ class AnswerRow(MessageRow):
             self._column.insertWidget(self._column.indexOf(self.body), self.passages)
         if self.passages:
             self.passages.set_hits(hits)
+
+    def _show_note(self, words: str) -> None:
+        if self.note is None and words:
+            self.note = label("", "faint", wrap=True)
+            self._column.insertWidget(self._column.indexOf(self.body) + 1, self.note)
+        if self.note:
+            self.note.setText(words)
+            self.note.setVisible(bool(words))
 
     def _cite(self, number: int) -> None:
         places = self.body.found.get("citations", [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from chat_kit import dialogue, message
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from desktop.desk import Desk
+from desktop.text import set_language, tr
 from desktop.widgets.composer import ComposerText
 from desktop.widgets.figures import dropped_words, exact_figures, short_figures, stop_words, waiting_words
 from desktop.widgets.message_row import AnswerRow, QuestionRow
@@ -182,6 +183,26 @@ def test_a_full_context_is_said_above_the_answer(view: MessageView, qtbot: QtBot
         notice.click()
     assert wanted.args == ["sent", 4]
     assert dropped_words(message(4, "assistant", sent={**sent, "summary": "They spoke."})).endswith("were summarized")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_how_documents_were_read_is_said_under_the_answer(
+    desk: Desk, view: MessageView, qtbot: QtBot, language: str
+) -> None:
+    set_language(language)
+    found = {"hits": [], "notes": [{"code": "passages_spread", "given": 7, "of": 31}, {"code": "of_a_later_version"}]}
+    spread = message(2, "assistant", "It is about whales.", found=found)
+    show(view, [message(1), spread, message(3), message(4, "assistant", "All of it.", found={"hits": []})])
+    note = answer(view, 2).note
+    assert note is not None
+    qtbot.waitUntil(note.isVisible)
+    assert ("7" in note.text(), "31" in note.text()) == (True, True)
+    assert note.text() == tr("docs_ask.note_passages_spread", given=7, of=31)
+    assert ("内容" in note.text()) == (language == "zh")
+    assert answer(view, 4).note is None
+    view.update_message(2, cast(Message, {**spread, "found": {"hits": []}}))
+    assert not note.isVisible(), "another version of the answer may have read all of it"
+    set_language("en")
 
 
 def test_figures_in_short_and_exactly(desk: Desk) -> None:
