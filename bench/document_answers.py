@@ -85,9 +85,15 @@ def again(talk: Talk) -> None:
     figure("asked twice over the same passages, first token", f"{share:.2f}", "<= 0.25", share <= 0.25)
 
 
-def main() -> None:
+def without_data(what: str) -> bool:
+    """Whether the questions are not there; then it is told so."""
     if not DATA.is_dir():
-        figure("answers from documents", "not measured: DESKSIDE_DATA names no folder with retrieval/xquad_en")
+        figure(what, "not measured: DESKSIDE_DATA names no folder with retrieval/xquad_en")
+    return not DATA.is_dir()
+
+
+def main() -> None:
+    if without_data("answers from documents"):
         return
     private_home()
     talk = Talk()

@@ -19,7 +19,7 @@ from typing import Any
 
 from _engine import Talk, private_home, qwen_coder
 from _figures import figure, ratio
-from document_answers import right_paragraphs, rows
+from document_answers import right_paragraphs, rows, without_data
 
 LANGUAGES = ("en", "zh")
 MANY, TOP = 40, 10
@@ -90,6 +90,8 @@ def measure(talk: Talk, language: str, many: int) -> None:
 
 
 def main() -> None:
+    if without_data("questions of passages"):
+        return
     private_home()
     if embedder := os.environ.get("DESKSIDE_EMBEDDER"):
         shutil.copytree(embedder, Path(os.environ["DESKSIDE_HOME"]) / "models" / Path(embedder).name)
