@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.operations import Array, Laid, Operation, Sizes, laid
+from convert.operations import SAME, Array, Change, Laid, Operation, Sizes, laid
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,33 @@ class RootScale:
         return [_scaled(array, sizes.size(self.count) ** 0.5) for array in arrays]
 
 
+@dataclass(frozen=True)
+class Times:
+    """What an operation gives, every value times a power of two: exact, whatever the type."""
+
+    factor: float
+    operation: Operation = SAME
+
+    @property
+    def rows(self) -> bool:
+        """Whether it touches the first axis only."""
+        return self.operation.rows
+
+    def forward(self, arrays: Sequence[Array], sizes: Sizes) -> list[Laid]:
+        made = self.operation.forward(arrays, sizes)
+        return [Laid(each.shape, each.blocks, _multiply(self.factor)) for each in made]
+
+    def inverse(self, arrays: Sequence[Array], sizes: Sizes) -> list[Laid]:
+        made = self.operation.inverse(arrays, sizes)
+        return [Laid(each.shape, each.blocks, _multiply(1 / self.factor)) for each in made]
+
+
 def _scaled(array: Array, factor: float) -> Laid:
+    return laid(array, change=_multiply(factor))
+
+
+def _multiply(factor: float) -> Change:
     def change(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return values * np.float32(factor)
 
-    return laid(array, change=change)
+    return change

@@ -1,6 +1,10 @@
 """Phi-2, Phi-3, Phi-3.5, Phi-4 and the mixtures of Phi-3.5: rotary positions of two lengths where they are long.
 
 Upstream knows PhiMoE by its published code's name only; transformers' own spelling is known here, too.
+PhiMoE gives each of its two experts its whole weight (SparseMixer), where llama.cpp weighs them by a softmax so that
+both make one: its files of upstream's converter answer wrongly. A router of hardly any size makes both weights a half,
+and the experts' last matrix is doubled. What is left out: two experts whose scores are within two parts of a hundred
+share one weight in the network.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from convert.defaults import heads, number, with_usual
 from convert.family import Entries, Extra, Family, Key, rule
 from convert.keys import common
 from convert.operations import Stack
+from convert.operations_apart import Times
 from convert.rules import EMBEDDING, HEAD, NORMS, OUTPUT, STRAIGHT, VALUES
 from engine.api.errors import UserError
 
@@ -42,6 +47,12 @@ def _attention_factor(config: Config) -> float | None:
     if str(rope.get("rope_type", "")).lower() == "yarn":
         return 0.1 * math.log(scale) + 1.0
     return math.sqrt(1 + math.log(scale) / math.log(_trained(config)))
+
+
+def _factor_of_mixture(config: Config) -> float | None:
+    """PhiMoE says it for short and for long texts; llama.cpp has one, and both are the same in what is published."""
+    said = config.rope.get("short_mscale", config.rope.get("long_mscale"))
+    return _attention_factor(config) if said is None else number(said, "rope_scaling.short_mscale")
 
 
 def _factors(name: str) -> Extra:
@@ -92,6 +103,7 @@ _FUSED = (
     rule("layers.{i}.mlp.down_proj.weight", "blk.{i}.ffn_down.weight"),
     *HEAD,
 )
+_HARDLY = 2.0**-12  # equal weights to 0.1 %, and still the same order in float32
 _SENSES = (r"model\.(embed_tokens_extend|vision_tower|mm_projector|vision_embed_tokens)\..*",)
 
 FAMILIES = (
@@ -143,14 +155,20 @@ FAMILIES = (
             rule("layers.{i}.post_attention_layernorm.{end}", "blk.{i}.ffn_norm.{end}"),
             *STRAIGHT,
             *VALUES,
-            rule("layers.{i}.block_sparse_moe.gate.weight", "blk.{i}.ffn_gate_inp.weight"),
+            rule("layers.{i}.block_sparse_moe.gate.weight", "blk.{i}.ffn_gate_inp.weight", Times(_HARDLY)),
             rule("layers.{i}.block_sparse_moe.experts.{e}.w1.weight", "blk.{i}.ffn_gate_exps.weight", Stack()),
-            rule("layers.{i}.block_sparse_moe.experts.{e}.w2.weight", "blk.{i}.ffn_down_exps.weight", Stack()),
+            rule(
+                "layers.{i}.block_sparse_moe.experts.{e}.w2.weight", "blk.{i}.ffn_down_exps.weight", Times(2.0, Stack())
+            ),
             rule("layers.{i}.block_sparse_moe.experts.{e}.w3.weight", "blk.{i}.ffn_up_exps.weight", Stack()),
             rule("norm.{end}", "output_norm.{end}"),
             rule("^lm_head.{end}", "output.{end}"),
         ),
-        keys=(*_LONG, *common("expert_count", "expert_used_count")),
+        keys=(
+            *_LONG,
+            *common("expert_count", "expert_used_count"),
+            Key("rope.scaling.attn_factor", kind="f32", value=_factor_of_mixture),
+        ),
         vocabulary=("spm", "bpe"),
         extras=(_factors("long"), _factors("short")),
         adjust=with_usual(

@@ -24,7 +24,7 @@ from convert.operations import (
     Stack,
     Transpose,
 )
-from convert.operations_apart import Apart, RootScale
+from convert.operations_apart import Apart, RootScale, Times
 from convert.values import as_bfloat16, as_float32, encode, slabs
 from engine.api.errors import UserError
 
@@ -53,6 +53,7 @@ CASES: list[tuple[Operation, list[Array]]] = [
     (Chain((Split(parts=2, axis=1), Transpose())), [some(3, 4, 5)]),
     (Chain((Split(parts=3), Apart((Permute("heads"), Permute("kv_heads"), SAME)))), [some(96, 5)]),
     (RootScale("heads"), [some(6)]),
+    (Times(2.0, Stack()), [some(3, 4), some(3, 4)]),
 ]
 
 
