@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import _engine  # noqa: F401  after it, what the tests have can be imported
 import pdf_kit
 from _figures import figure, ratio
 from _rounds import abba, median_ratio

@@ -25,7 +25,7 @@ def main(words: list[str] | None = None) -> int:
         return start(sys.argv[1:] if words is None else words)
     except UserError as error:
         say_error(error)
-        return USER_ERROR
+        return BUG if error.code == "bug" else USER_ERROR  # the engine's own, whose log has it
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -73,7 +73,7 @@ def read_raw(path: Path, whole: bool = False) -> Raw:
     except FileNotFoundError:
         raise UserError(
             "vanished_model",
-            f"The model file {path.name} is no longer where it was.",
+            f"The model file {path.name} is not there.",
             "Put it back, or remove the model from the list.",
             name=path.name,
             path=str(path),

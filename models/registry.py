@@ -74,7 +74,7 @@ def find(model: str) -> Installed:
     if not found.path.exists():
         raise UserError(
             "vanished_model",
-            f"The model file {found.path.name} is no longer where it was.",
+            f"The model file {found.path.name} is not there.",
             "Put it back, or remove the model from the list.",
             name=found.path.name,
             path=str(found.path),

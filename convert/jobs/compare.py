@@ -19,6 +19,8 @@ from convert.jobs.imatrix import _layers, chunks_of, fingerprint
 from convert.report import add_quality, report_file
 from engine.api.errors import UserError
 from engine.api.job import Job
+from models.gguf_header import parts
+from models.gguf_header import read as header
 
 if TYPE_CHECKING:
     from convert.calibration_text import Chunk
@@ -43,6 +45,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     Raises Cancelled and UserError other_vocabulary, broken_logits, and those of text and loading.
     """
     paths = (Path(params["a"]), Path(params["b"]))
+    for path in paths:
+        header(path)
     job.folder.mkdir(parents=True, exist_ok=True)
     pair = _Pair(paths, params, job)
     try:
@@ -254,8 +258,6 @@ def both_fit(paths: tuple[Path, Path]) -> bool:
 
 
 def _bytes(path: Path) -> int:
-    from models.gguf_header import parts
-
     return sum(part.stat().st_size for part in parts(path))
 
 

@@ -16,6 +16,7 @@ from engine.llama.batch import Outcome
 from engine.llama.brake import Brake
 from engine.llama.load import LoadSettings, Progress, load
 from engine.llama.quiet import library, lines
+from models.gguf_header import read as header
 
 if TYPE_CHECKING:
     from engine.llama.hook import Floats, Hook
@@ -43,6 +44,7 @@ class Reader:
     def __init__(
         self, path: Path, reading: Reading, hook: Hook | None = None, progress: Progress = lambda done: True
     ) -> None:
+        header(path)  # what is no model is said in better words than llama.cpp's
         self.reading, self._hook = reading, hook
         size = max(STEP, reading.sequences * min(reading.context, STEP))
         settings = LoadSettings(

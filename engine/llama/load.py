@@ -246,7 +246,7 @@ def _places() -> tuple[dict[str, int], int]:
 def _vanished(path: Path) -> UserError:
     return UserError(
         "vanished_model",
-        f"The model file {path.name} is no longer where it was.",
+        f"The model file {path.name} is not there.",
         "Put it back, or remove the model from the list.",
         name=path.name,
         path=str(path),
