@@ -130,6 +130,19 @@ def test_other_vocabularies_are_refused(smollm2: Path, qwen_coder: Path, tmp_pat
     assert caught.value.code == "other_vocabulary"
 
 
+@pytest.mark.parametrize(("content", "code"), [(None, "vanished_model"), (b"{}", "not_gguf"), (b"", "empty_file")])
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_what_is_no_model_is_said_beforehand(
+    content: bytes | None, code: str, which: str, smollm2: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.gguf"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        start(asked(smollm2, smollm2) | {which: str(file)}, tmp_path / "x.partial")
+    assert (error.value.code, error.value.values["name"]) == (code, "x.gguf")
+
+
 def test_a_broken_result_is_named(smollm2: Path, tmp_path: Path) -> None:
     good = tiny_measured.write(tmp_path / "good.gguf", smollm2)
     data = bytearray(good.path.read_bytes())
