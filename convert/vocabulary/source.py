@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from engine.api.errors import UserError
 
+TOKENIZER = "tokenizer.json"
 LARGEST = 256 * 2**20
 LARGEST_VOCABULARY = 4_000_000
 _PANICS = "pyo3_runtime"  # where tokenizers' code gives up on a file
@@ -33,8 +34,10 @@ class Source:
 
     @cached_property
     def fast(self) -> dict[str, Any]:
-        """tokenizer.json, {} if there is none. Raises UserError bad_tokenizer."""
-        return self.json("tokenizer.json")
+        """tokenizer.json, or what older files say in its place; {} if there is neither. Raises UserError bad_tokenizer."""
+        from convert.vocabulary.two_files import made
+
+        return self.json(TOKENIZER) or made(self)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -46,8 +49,11 @@ class Source:
         """tokenizer.json as the tokenizers library runs it. Raises UserError bad_tokenizer."""
         from tokenizers import Tokenizer
 
-        with self.blaming("tokenizer.json"):
-            made = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        with self.blaming(TOKENIZER):
+            if (self.folder / TOKENIZER).is_file():
+                made = Tokenizer.from_file(str(self.folder / TOKENIZER))
+            else:
+                made = Tokenizer.from_str(json.dumps(self.fast))
             made.no_truncation()
             made.no_padding()
             return made
