@@ -25,6 +25,7 @@ LOG = "exporter.log"
 MEMORY, DISK, LIBRARIES = 2.2, 2.3, 900_000_000
 LEAST_FREE = 200_000_000  # bytes of memory; below this the system would kill something
 PICKLES = "pytorch_model*.bin"
+FULL = "No space left"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def export(order: Order, job: Job) -> dict[str, Any]:
     """Make the folder `order.out`; see the contract of the job kind `onnx`.
 
     Raises UserError of `look`, `environment.prepare`, and export_exists, export_unsupported, export_missing_weights,
-    export_failed, export_memory, export_disagrees, no_int4, disk_full; Cancelled.
+    export_failed, export_memory, export_disagrees, int4_not_installed, no_int4, disk_full; Cancelled.
     """
     plan = look(order.source)
     _check(order, plan)
@@ -67,8 +68,6 @@ def export(order: Order, job: Job) -> dict[str, Any]:
         with Exporter(python, work / LOG) as exporter:
             found = exporter.export(order, plan, traced, job)
         found["task"], found["peak_bytes"] = plan.task, exporter.peak
-        if order.int4:
-            found["int4"] = int4.make(python, order.source, traced, work / LOG, job)
         made = publish.publish(order, plan.config, traced, found, job)
     finally:
         for place in (traced, work / publish.READY):
@@ -133,7 +132,7 @@ def _check(order: Order, plan: Plan) -> None:
 
 def _room(order: Order, plan: Plan) -> int:
     """Bytes on the disk while it is made."""
-    return int(plan.weights * (DISK + 0.3 * order.int8))
+    return int(plan.weights * (DISK + 0.3 * order.int8 + 0.3 * order.int4))
 
 
 class Exporter:
@@ -159,7 +158,7 @@ class Exporter:
         for line in self._child.lines(lambda: self._tick(job)):
             said = json.loads(line)
             if "refused" in said:
-                raise _refused(order.source.name, said)
+                raise self._refused(order.source, said)
             if "result" in said:
                 found: dict[str, Any] = said["result"]
                 return found
@@ -172,13 +171,23 @@ class Exporter:
         if hardware.free_memory() < LEAST_FREE:
             raise out_of_memory(self.peak)
 
+    def _refused(self, source: Path, said: dict[str, Any]) -> UserError:
+        """What the exporter cannot take; of 4 bits the builder's last words say why."""
+        if said["refused"] != "no_int4":
+            return _refused(source.name, said)
+        words = self._child.last_words()
+        return self._full() if FULL in words else int4.no_int4(words.rstrip("."))
+
+    def _full(self) -> UserError:
+        return disk_full(self._need, hardware.free_disk(self._child.log.parent))
+
     def _ended(self, source: Path) -> UserError:
         """Why it is gone: killed for memory, its environment, the source, or the network."""
         words = self._child.last_words()
         if self._child.status() < 0:
             return out_of_memory(self.peak)
-        if "No space left" in words:
-            return disk_full(self._need, hardware.free_disk(self._child.log.parent))
+        if FULL in words:
+            return self._full()
         if self._stage == STAGES[0] or words.startswith(("ModuleNotFoundError", "ImportError")):
             environment.discard()
             return _broken(words)
@@ -191,6 +200,7 @@ def _request(order: Order, plan: Plan, traced: Path) -> dict[str, Any]:
         "out": str(traced),
         "task": plan.task,
         "int8": order.int8,
+        "int4": order.int4,
         "reduced": _reduced(),
         "threads": order.threads,
     }

@@ -1,8 +1,8 @@
 """The exporter, run by the Python of its own environment: `python -P inside.py`, one request a line of stdin.
 
-A request is {"source", "out", "task", "int8", "reduced", "threads"}; answers are JSON lines on stdout: {"stage": name}
-and at last {"result": …} or {"refused": code, "values": …}. Any other failure ends the process, its words on stderr.
-The end of stdin ends it, too.
+A request is {"source", "out", "task", "int8", "int4", "reduced", "threads"}; answers are JSON lines on stdout:
+{"stage": name} and at last {"result": …} or {"refused": code, "values": …}. Any other failure ends the process, its
+words on stderr. The end of stdin ends it, too.
 """
 
 from __future__ import annotations

@@ -1,47 +1,41 @@
-"""4-bit weights for networks that write, by onnxruntime-genai's own builder, where a person has installed it."""
+"""4-bit weights: whether their builder is there, and what to do where it is not. The work is in four_bits.py."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from convert.onnx import environment
-from convert.onnx.child import Child
 from engine.api.errors import UserError
 
-if TYPE_CHECKING:
-    from engine.api.job import Job
-
-FOLDER = "int4"
-BUILDER = "onnxruntime_genai.models.builder"
+# 0.16 and later ask for a transformers that optimum-onnx cannot take.
+PACKAGES = ("onnxruntime-genai==0.15.2", "onnx_ir==1.1.0")
+TOO_NEW = (0, 16)
+_ASK = """
+from importlib.metadata import version
+from importlib.util import find_spec
+print(version("onnxruntime-genai") if find_spec("onnxruntime_genai.models.builder") and find_spec("onnx_ir") else "")
+"""
 
 
 def check(python: Path) -> None:
-    """Raises UserError no_int4 where the builder is not in the exporter's environment."""
-    if not available(python):
-        raise no_int4("onnxruntime-genai is not installed in the exporter's environment")
+    """Raises UserError int4_not_installed where the exporter's environment has no builder, or one that is too new."""
+    found = installed(python)
+    if found and found < TOO_NEW:
+        return
+    command = f'"{python}" -m pip install {" ".join(PACKAGES)}'
+    raise UserError(
+        "int4_not_installed",
+        "4-bit ONNX needs onnxruntime-genai, which is not installed in the exporter's environment (or too new for it).",
+        f"Install it there with: {command}. Or choose 8 bits, or convert to GGUF, where 4 bits work without it.",
+        command=command,
+    )
 
 
-def available(python: Path) -> bool:
-    """Whether the builder can be called."""
-    ask = f"from importlib.util import find_spec as f; exit(not (f('onnxruntime_genai') and f('{BUILDER}')))"
-    return subprocess.run([python, "-P", "-c", ask], check=False, capture_output=True, timeout=60).returncode == 0
-
-
-def make(python: Path, source: Path, out: Path, log: Path, job: Job) -> dict[str, Any]:
-    """Write the folder int4/ in `out`. Raises UserError no_int4, Cancelled."""
-    place = out / FOLDER
-    build = [str(python), "-P", "-m", BUILDER, "-i", str(source), "-o", str(place), "-p", "int4", "-e", "cpu",
-             "-c", str(out / "nothing"), "--extra_options", "hf_remote=false"]  # fmt: skip
-    command = [str(python), "-I", str(environment.WATCHED), *build]
-    with Child(command, log, environment.child_environment()) as child:
-        for _ in child.lines(lambda: job.step(0, 1, "steps", FOLDER)):
-            pass
-        status, words = child.status(), child.last_words()
-    if status:
-        raise no_int4(words)
-    return {"verdict": "not compared", "bytes": sum(file.stat().st_size for file in place.rglob("*") if file.is_file())}
+def installed(python: Path) -> tuple[int, ...]:
+    """The builder's version, () where it cannot be called."""
+    asked = subprocess.run([python, "-P", "-c", _ASK], check=False, capture_output=True, text=True, timeout=60)
+    return tuple(int(part) for part in re.findall(r"\d+", asked.stdout)[:2])
 
 
 def no_int4(reason: str) -> UserError:

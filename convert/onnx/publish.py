@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert.digests import sha256
 from convert.finish import publish_folder
-from convert.onnx import int4
+from convert.onnx.four_bits import FOLDER
 from convert.onnx.int8 import TRAIL
 from convert.report import licence
 from engine.api.errors import UserError
@@ -60,8 +60,8 @@ def _graphs(traced: Path, ready: Path, found: dict[str, Any]) -> None:
     for name in found["graphs"]:
         for file in (*traced.glob(f"{name}.onnx*"), *traced.glob(f"{name}{TRAIL}.onnx*")):
             file.replace(place / file.name)
-    if (traced / int4.FOLDER).is_dir():
-        (traced / int4.FOLDER).replace(ready / int4.FOLDER)
+    if (traced / FOLDER).is_dir():
+        (traced / FOLDER).replace(ready / FOLDER)
 
 
 def _described(source: Path, traced: Path, ready: Path, config: dict[str, Any]) -> None:
@@ -114,6 +114,7 @@ def card(report: dict[str, Any]) -> str:
         "|---|" + "---|" * (len(_figures(agreement)) + 1),
         *_row("32 bits", agreement, "agrees" if agreement["holds"] else "disagrees"),
         *(_row("8 bits", report["int8"], report["int8"]["verdict"]) if "int8" in report else []),
+        *(_row("4 bits", report["int4"], report["int4"]["verdict"]) if "int4" in report else []),
         "",
         "Source files (sha256): "
         + ", ".join(f"{_plain(name)} {value[:16]}" for name, value in source["files"].items()),
@@ -137,15 +138,18 @@ def _row(name: str, said: dict[str, Any], word: str) -> list[str]:
 
 
 def _damaged_aside(ready: Path, out: Path, found: dict[str, Any], job: Job) -> None:
-    """8 bits that lost too much are not what programs should find first."""
-    if found.get("int8", {}).get("verdict") != "damaged":
+    """8 or 4 bits that lost too much are not what programs should find first."""
+    damaged = [bits for bits in ("int8", "int4") if found.get(bits, {}).get("verdict") == "damaged"]
+    if not damaged:
         return
     place = out.with_name(out.name + ASIDE)
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
-    for file in (ready / GRAPHS).glob(f"*{TRAIL}.onnx*"):
-        file.replace(place / file.name)
-    job.note(f"8 bits lose too much of this model; that file lies in {place.name}.", "warning")
+    for bits in damaged:
+        files = [ready / FOLDER] if bits == "int4" else list((ready / GRAPHS).glob(f"*{TRAIL}.onnx*"))
+        for file in files:
+            file.replace(place / file.name)
+        job.note(f"{bits[3:]} bits lose too much of this model; they lie in {place.name}.", "warning")
 
 
 def _aside(ready: Path, out: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ STEPS = 3  # tokens at the end that are given one by one
 
 
 class Graph:
-    """One ONNX file. `past`: names of the inputs that carry what was read before."""
+    """One ONNX file. `past`: names of the inputs that carry what was read before.
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
+    `sides`: how long sides are that only have a name in the file, where they are not the length of a text.
+    """
+
+    def __init__(self, path: Path, threads: int = 0, sides: Mapping[str, int] | None = None) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -27,6 +31,7 @@ class Graph:
         self.inputs = {one.name: one for one in self.session.get_inputs()}
         self.outputs = [one.name for one in self.session.get_outputs()]
         self.past = [name for name in self.inputs if name.startswith("past_key_values")]
+        self._sides = sides or {}
 
     def run(self, given: dict[str, Any]) -> dict[str, Any]:
         """Outputs by name; what it does not ask for is left out."""
@@ -40,9 +45,8 @@ class Graph:
     def _empty(self, name: str) -> Array:
         """One text, no tokens: the first side is the batch, every other named side is a length."""
         first, *rest = self.inputs[name].shape
-        return np.zeros(
-            [1 if not isinstance(first, int) else first, *(s if isinstance(s, int) else 0 for s in rest)], np.float32
-        )
+        lengths = [side if isinstance(side, int) else self._sides.get(side, 0) for side in rest]
+        return np.zeros([first if isinstance(first, int) else 1, *lengths], np.float32)
 
 
 def encoded(graph: Graph, batch: dict[str, Ids]) -> list[Array]:

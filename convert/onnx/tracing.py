@@ -7,22 +7,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from convert.onnx import agreement, int8, running
+from convert.onnx import agreement, four_bits, int8, running
 from convert.onnx.running import DECODER, ENCODER, SINGLE, Array, Graph
 from convert.onnx.source_model import EVERY, GENERATED, Asked, continuation, load, said
 from convert.onnx.task import ANSWERS, SCORES, TEXT
 
 KINDS = {TEXT: "text", ANSWERS: "text", SCORES: "scores"}
 MEASURES = {"text": agreement.text, "scores": agreement.scores, "vectors": agreement.vectors}
-STAGES = ("start", "load", "ask", "trace", "compare", "int8", "compare int8")
+LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
+STAGES = ("start", "int4", "load", "ask", "trace", "compare", "int8", "compare int8", "compare int4")
 
 
 def export(request: dict[str, Any], stage: Callable[[str], None]) -> dict[str, Any]:
-    """Write the files into the folder "out". The result has "graphs", "agreement", "int8", "versions", "tokens"."""
+    """Write the files into the folder "out". The result: "graphs", "agreement", "int8", "int4", "versions", "seeded".
+
+    4 bits come first: what their builder cannot take is known before anything is traced, and its memory is free again.
+    """
     source, out, task = Path(request["source"]), Path(request["out"]), str(request["task"])
     threads = int(request["threads"])
-    stage("load")
     _threads(threads)
+    if request["int4"]:
+        stage("int4")
+        four_bits.build(source, out, threads)
+    stage("load")
     model = load(source, task)
     stage("ask")
     asked = Asked(source, model, task)
@@ -33,11 +40,15 @@ def export(request: dict[str, Any], stage: Callable[[str], None]) -> dict[str, A
     gc.collect()
     stage("compare")
     judged = agreement.judged(truth.kind, truth.figures(out, "", threads))
-    result = {"agreement": judged, "versions": versions(), "seeded": asked.tokenizer is None}
+    result: dict[str, Any] = {"agreement": judged, "versions": versions(), "seeded": asked.tokenizer is None}
     _tokenizer_file(asked, source, out)
     graphs = [name for name in (SINGLE, ENCODER, DECODER) if (out / f"{name}.onnx").is_file()]
     if request["int8"] and judged["holds"]:
         result["int8"] = _small(truth, out, graphs, request, stage)
+    if request["int4"] and judged["holds"]:
+        stage("compare int4")
+        result["int4"] = _four(truth, out, threads)
+        result["versions"] |= versions((four_bits.PACKAGE,))
     return result | {"graphs": graphs}
 
 
@@ -56,8 +67,12 @@ class Truth:
             both = [Graph(out / f"{name}{trail}.onnx", threads) for name in (ENCODER, DECODER)]
             return agreement.text(self.said, self._answers(*both))
         graph = Graph(out / f"{SINGLE}{trail}.onnx", threads)
-        if not self.continued:
-            return MEASURES[self.kind](self.said, running.encoded(graph, self.asked.batch()))
+        if self.continued:
+            return self.written(graph)
+        return MEASURES[self.kind](self.said, running.encoded(graph, self.asked.batch()))
+
+    def written(self, graph: Graph) -> dict[str, Any]:
+        """The figures of a network that writes."""
         ids = [self.asked.ids(text)["input_ids"] for text in self.asked.texts]
         figures = agreement.text(self.said, [running.written(graph, one) for one in ids])
         return figures | {"same_writing": self._same(graph, ids[::EVERY])}
@@ -77,11 +92,11 @@ class Truth:
         return sum(running.continued(graph, one, GENERATED) == source for one, source in pairs) / len(ids)
 
 
-def versions() -> dict[str, str]:
+def versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
     """Of the libraries that made the files."""
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")}
+    return {name: version(name) for name in names}
 
 
 def _trace(model: Any, source: Path, out: Path, task: str) -> None:
@@ -106,6 +121,11 @@ def _small(
         if said["verdict"] == "good":
             break
     return said
+
+
+def _four(truth: Truth, out: Path, threads: int) -> dict[str, Any]:
+    figures = truth.written(four_bits.graph(out, threads))
+    return agreement.loss(truth.kind, figures) | four_bits.told(out)
 
 
 def _tokenizer_file(asked: Asked, source: Path, out: Path) -> None:
