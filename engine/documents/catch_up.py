@@ -10,6 +10,7 @@ from engine.api.job import Job
 from engine.documents import sync
 from engine.documents.deleting import wipe
 from engine.documents.index_job import Counts, Indexing
+from engine.documents.stale_words import tidy
 
 if TYPE_CHECKING:
     from engine.documents.database import DocumentStore
@@ -45,6 +46,7 @@ def catch_up(
         if counts.changes.get("deleted"):
             wipe(store, [number])
         Indexing(store, collection, embedder, Job(home() / "indexing" / "none.partial", {}), counts).run(reading)
+        tidy(store, number)
     return {**vars(counts), "embedder": collection["embedder"]}
 
 

@@ -6,6 +6,7 @@ Every collection has an FTS5 table `fts_NUMBER` and, once there is an embedder, 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
-BUSY_S = 60  # a long transaction of an index job may take seconds on a slow disk
+BUSY_S = 60.0  # a long transaction of an index job may take seconds on a slow disk
+FOLD_S = 0.5
 CACHE_KIB = 32 * 1024
 QUESTIONS_FROM = 1 << 40  # ids of questions, which share both indexes with chunks, are at least this
 
@@ -81,17 +83,39 @@ def m005_left_out(db: Database) -> None:
             collection INTEGER NOT NULL, path_sha256 TEXT NOT NULL, PRIMARY KEY (collection, path_sha256))""")
 
 
+def m006_stale(db: Database) -> None:
+    """`stale` is 1 while words of rows that are gone may stand in a collection's full-text index."""
+    db.execute("ALTER TABLE collections ADD COLUMN stale INTEGER NOT NULL DEFAULT 0")
+    db.execute("UPDATE collections SET stale = 1")
+
+
 class DocumentStore(Store):
     """The store of documents. The engine owns the file; a job says `owner=False` and never moves it aside."""
 
     history = "documents"
-    steps = (m001_collections, m002_files, m003_chunks, m004_questions, m005_left_out)
+    steps = (m001_collections, m002_files, m003_chunks, m004_questions, m005_left_out, m006_stale)
 
     def __init__(self, file: Path | None = None, *, owner: bool = True) -> None:
         super().__init__(file or documents_file(), owner=owner)
         self.file = file or documents_file()
-        self.db.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+        self._patience(BUSY_S)
         self.db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+    def fold(self, share: float = 0.2) -> bool:
+        """As for every store, but it does not wait long for another process, as this one's threads wait meanwhile."""
+        with self._lock:
+            self._patience(FOLD_S)
+            try:
+                return super().fold(share)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                return False
+            finally:
+                self._patience(BUSY_S)
+
+    def _patience(self, seconds: float) -> None:
+        self.db.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     @contextmanager
     def transaction(self) -> Iterator[Database]:

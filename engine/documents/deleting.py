@@ -14,6 +14,7 @@ from engine.api.errors import UserError
 from engine.documents.collection import changed
 from engine.documents.database import DocumentStore, sql_of
 from engine.documents.prepare import CJK_RUN, prepared
+from engine.documents.stale_words import merge
 from engine.documents.writing import forget_chunks
 
 AT_ONCE = 200  # files a transaction, so that nobody waits long for the write lock
@@ -69,8 +70,7 @@ def wipe(store: DocumentStore, numbers: Iterable[int] = ()) -> None:
     `numbers` are the collections that still are and lost something. Raises UserError database_in_use.
     """
     for number in numbers:
-        with store.transaction() as db:
-            db.execute(sql_of(number, "INSERT INTO {fts}({fts}) VALUES ('optimize')"))
+        merge(store, number)
     for _ in range(TRIES):
         if store.fold():
             return

@@ -25,6 +25,7 @@ from engine.documents.collection import has_vectors, row_of
 from engine.documents.database import DocumentStore, sql_of
 from engine.documents.deleting import wipe
 from engine.documents.reading import Reading
+from engine.documents.stale_words import tidy
 from engine.documents.writing import (
     Seen,
     Written,
@@ -77,6 +78,7 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
                 _prepare(store, number, embedder, problem)
                 Indexing(store, collection, embedder, job, counts).run()
             identity = embedder.identity if embedder else identity
+        tidy(store, number)
         return {**vars(counts), "embedder": identity}
 
 

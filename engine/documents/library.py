@@ -22,6 +22,7 @@ from engine.documents.collection import row_of
 from engine.documents.database import DocumentStore
 from engine.documents.embedders import model_of
 from engine.documents.searching import Searching
+from engine.documents.stale_words import tidy
 
 if TYPE_CHECKING:
     from engine.documents.reading import Reading
@@ -199,6 +200,7 @@ class Library:
                 self.sync(row["id"])
             elif last is None or last["state"] not in ACTIVE:
                 self._ask_about_new(row_of(self.store, row["id"]))
+                tidy(self.store, row["number"])
 
     def _resume(self, collection: str) -> None:
         for kind in KINDS:

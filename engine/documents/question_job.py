@@ -18,6 +18,7 @@ from engine.documents.database import DocumentStore, sql_of, vector_table
 from engine.documents.prepare import prepared
 from engine.documents.questions import LEAST, question_about
 from engine.documents.sentences import sentences
+from engine.documents.stale_words import remember
 from engine.documents.writing import has_table
 from engine.remotes.addresses import is_remote
 
@@ -78,6 +79,7 @@ def remove_questions(store: DocumentStore, number: int) -> None:
             if has_table(db, vector_table(number)):
                 db.conn.executemany(sql_of(number, "DELETE FROM {vec} WHERE chunk = ?"), singles)
             db.conn.executemany("DELETE FROM questions WHERE id = ?", singles)
+            remember(db, number)
             changed(db, number)
 
 

@@ -16,6 +16,7 @@ from engine.documents.chunking import Chunk
 from engine.documents.collection import changed, make_vectors
 from engine.documents.database import DocumentStore, sql_of, vector_table
 from engine.documents.prepare import prepared
+from engine.documents.stale_words import remember
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,6 +116,7 @@ def forget_chunks(db: Database, number: int, file: int) -> None:
         db.conn.executemany(sql_of(number, "DELETE FROM {vec} WHERE chunk = ?"), singles)
     db.execute("DELETE FROM questions WHERE chunk IN (SELECT id FROM chunks WHERE file = ?)", [file])
     db.execute("DELETE FROM chunks WHERE file = ?", [file])
+    remember(db, number)
 
 
 def has_table(db: Database, name: str) -> bool:

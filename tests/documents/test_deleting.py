@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from index_kit import check_consistent, found, index, made, states, write_folder
 
 from desktop.pipe import EnginePipe
 from engine.api.errors import UserError
+from engine.documents import stale_words
 from engine.documents.database import DocumentStore, sql_of
-from engine.documents.deleting import delete_collection, delete_files, passages, prove_deleted, wipe
+from engine.documents.deleting import delete_collection, delete_files, leave_out, passages, prove_deleted, wipe
 from engine.documents.traces import forget_in_answers
 
 SECRET = "The zanzibarium ledger names Quillfeather as its keeper."
@@ -90,6 +92,66 @@ def test_no_byte_of_a_changed_text_stays_once_another_is_deleted(
     assert index(row)["changes"]["deleted"] == 1
     wipe(store, [row["number"]])
     assert [holding(home, word) for word in WORDS] == [[], [], [], []]
+
+
+def test_no_word_of_an_earlier_version_stays_in_the_index(store: DocumentStore, home: Path, tmp_path: Path) -> None:
+    folder = with_secret(tmp_path / "in", 5)
+    row = made(store, folder)
+    index(row)
+    assert b"illfeath" in index_bytes(store, row["number"])
+    (folder / "secret.txt").write_text("Nothing to see here.", encoding="utf-8")
+    assert index(row)["changes"]["changed"] == 1
+    assert b"illfeath" not in index_bytes(store, row["number"])
+    assert [holding(home, word) for word in WORDS] == [[], [], [], []]
+    assert {"noth", "machin"} <= terms(store, row["number"])
+    assert len(found(store, row["number"], "machine")) == 5
+    check_consistent(store, row["number"])
+
+
+def test_a_large_index_forgets_words_once_it_is_left_alone(store: DocumentStore, home: Path, tmp_path: Path) -> None:
+    folder = with_secret(tmp_path / "in", 5)
+    row = made(store, folder)
+    index(row)
+    number, chunks = row["number"], stale_words.SMALL + 1
+    many = "WITH n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO chunks"
+    many += " SELECT i + 1000, collection, file, i, '', 'x', 1, 0, 1, 1, '[]', 'en' FROM n JOIN chunks ON id = 1"
+    store.run(many, chunks)
+    (folder / "secret.txt").write_text("Nothing to see here.", encoding="utf-8")
+    index(row)
+    assert b"illfeath" in index_bytes(store, number), "someone may be at work"
+    assert not stale_words.tidy(store, number)
+    store.run("UPDATE collections SET updated = updated - ?", stale_words.QUIET_S + 1)
+    reading = sqlite3.connect(store.file)
+    reading.execute("BEGIN")
+    reading.execute("SELECT COUNT(*) FROM chunks").fetchone()
+    assert not stale_words.tidy(store, number), "the log cannot be emptied while it is read"
+    reading.close()
+    assert stale_words.tidy(store, number)
+    assert b"illfeath" not in index_bytes(store, number)
+    assert [holding(home, word) for word in WORDS] == [[], [], [], []]
+    assert found(store, number, "machine") == [f"machine{n:04}.txt" for n in range(5)]
+
+
+def test_the_engine_takes_stale_words_out_by_itself(store: DocumentStore, tmp_path: Path) -> None:
+    row = made(store, with_secret(tmp_path / "in", 3))
+    index(row)
+    secret = store.row("SELECT id FROM files WHERE name = 'secret.txt'")
+    assert secret is not None
+    leave_out(store, row["number"], [secret["id"]])
+    delete_files(store, row["number"], [secret["id"]])
+    assert b"illfeath" in index_bytes(store, row["number"])
+    with EnginePipe():
+        until = time.monotonic() + 60
+        while store.row("SELECT 1 FROM collections WHERE stale = 1") and time.monotonic() < until:
+            time.sleep(0.1)
+    assert b"illfeath" not in index_bytes(store, row["number"])
+    assert len(found(store, row["number"], "machine")) == 3
+
+
+def index_bytes(store: DocumentStore, number: int) -> bytes:
+    """What the full-text index is stored as."""
+    blocks = store.rows(sql_of(number, "SELECT block FROM {fts}_data"))
+    return b"".join(row["block"] for row in blocks)
 
 
 def test_a_collection_leaves_nothing(store: DocumentStore, home: Path, tmp_path: Path) -> None:

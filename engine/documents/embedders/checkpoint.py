@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
+from models import safetensors_header
 from models.damage import damaged
 from models.encoder import CHECKPOINTS, CONFIG, WEIGHTS
 
@@ -20,7 +20,6 @@ POOLING = Path("1_Pooling/config.json")
 ROBERTA = CHECKPOINTS[1:]  # count places from the padding's number on
 PREFIXES = ("", "bert.", "roberta.", "model.", "0.auto_model.")
 HEADS = (("classifier.dense", "classifier.out_proj"), ("pooler.dense", "classifier"))
-LARGEST_HEADER = 100 * 2**20
 
 
 @dataclass(frozen=True)
@@ -103,17 +102,11 @@ def pooling_of(folder: Path) -> str:
 
 def _tensors(folder: Path) -> dict[str, dict[str, Any]]:
     """Name -> {dtype, shape, start, end} in bytes of the file, names without the prefix of the whole model."""
-    path = folder / WEIGHTS
     try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if not 2 <= size <= min(LARGEST_HEADER, path.stat().st_size - 8):
-                raise damaged(folder, f"{WEIGHTS} has no header")
-            header = json.loads(file.read(size))
-    except (OSError, ValueError, RecursionError) as error:
+        rows, begin = safetensors_header.read(folder / WEIGHTS)
+    except (OSError, ValueError) as error:
         raise damaged(folder, f"{WEIGHTS}: {error}") from error
-    found = {name: said for name, said in header.items() if name != "__metadata__"}
-    return {_bare(name): _placed(folder, said, 8 + size, path.stat().st_size) for name, said in found.items()}
+    return {_bare(name): _placed(row, begin) for name, row in rows.items()}
 
 
 def _bare(name: str) -> str:
@@ -121,20 +114,9 @@ def _bare(name: str) -> str:
     return name[len(prefix) :]
 
 
-def _placed(folder: Path, said: Any, at: int, end: int) -> dict[str, Any]:
-    """One tensor's place, checked: a header is as hostile as any file."""
-    try:
-        start, stop = (at + int(offset) for offset in said["data_offsets"])
-        shape = [int(side) for side in said["shape"]]
-        kind = str(said["dtype"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(folder, f"{WEIGHTS}: {error}") from error
-    item = {"F32": 4, "F16": 2, "BF16": 2}.get(kind, 0)
-    if item and (
-        min(shape, default=0) < 0 or not at <= start <= stop <= end or stop - start != item * math.prod(shape)
-    ):
-        raise damaged(folder, f"{WEIGHTS} is cut off")
-    return {"dtype": kind, "shape": shape, "start": start, "end": stop}
+def _placed(row: dict[str, Any], begin: int) -> dict[str, Any]:
+    start, end = row["data_offsets"]
+    return {"dtype": row["dtype"], "shape": row["shape"], "start": begin + start, "end": begin + end}
 
 
 def _values(path: Path, said: dict[str, Any]) -> npt.NDArray[np.float32]:
