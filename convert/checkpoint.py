@@ -9,15 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from convert.config import Config, read_config
 from convert.operations import Array
 from engine.api.errors import UserError
+from models import safetensors_header
 
-LARGEST_HEADER = 100 * 2**20
 # safetensors' word -> numpy's for the same bits. BF16 and the FP8 kinds have none: their bits are carried as numbers.
 DTYPES = {
     "F64": "<f8",
@@ -149,51 +148,11 @@ def damaged_weights(name: str, reason: str) -> UserError:
     )
 
 
-def safetensors_header(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Its tensors' rows (dtype, shape, data_offsets), checked against the file's size, and where their data begins.
-
-    Format: https://github.com/huggingface/safetensors#format. Raises UserError damaged_weights.
-    """
-    try:
-        whole = path.stat().st_size
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if not 2 <= size <= min(LARGEST_HEADER, whole - 8):
-                raise ValueError("its header is cut off")
-            header = json.loads(file.read(size))
-        rows = {name: row for name, row in header.items() if name != "__metadata__"}
-        for name, row in rows.items():
-            _check(name, row, whole - 8 - size)
-        _check_overlaps(rows)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise damaged_weights(path.name, str(error)) from None
-    return rows, 8 + size
-
-
-def _check(name: str, row: dict[str, Any], room: int) -> None:
-    start, end = row["data_offsets"]
-    shape = row["shape"]
-    if row["dtype"] not in DTYPES:
-        raise ValueError(f"{name} is of the unknown type {row['dtype']}")
-    if not all(type(length) is int and length >= 0 for length in (*shape, start, end)):
-        raise ValueError(f"{name} has no usable shape")
-    if end > room:
-        raise ValueError(f"{name} ends {end - room} bytes behind the end of the file: it is cut off")
-    if end - start != math.prod(shape) * np.dtype(DTYPES[row["dtype"]]).itemsize:
-        raise ValueError(f"{name} takes {end - start} bytes, which is not its shape")
-
-
-def _check_overlaps(rows: dict[str, dict[str, Any]]) -> None:
-    """No tensor may lie inside another one: a small file could claim to be a huge model."""
-    last = 0
-    for start, end in sorted(tuple(row["data_offsets"]) for row in rows.values()):
-        if start < last:
-            raise ValueError("tensors lie over each other")
-        last = max(last, end)
-
-
 def _add_safetensors(checkpoint: Checkpoint, path: Path) -> None:
-    rows, begin = safetensors_header(path)
+    try:
+        rows, begin = safetensors_header.read(path)
+    except (OSError, ValueError) as error:
+        raise damaged_weights(path.name, str(error)) from None
     mapped = Mapped(path)
     checkpoint.maps.append(mapped)
     for name, row in rows.items():

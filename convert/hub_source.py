@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.checkpoint import LARGEST_HEADER, damaged_weights
+from convert.checkpoint import damaged_weights
 from engine.api.errors import UserError
 from engine.api.folders import checkpoints_folder, write_json
 from engine.api.hub_names import hub_name
 from engine.api.job import Job
+from models.safetensors_header import data_begin
 from models.sources import hub
 from models.sources.delivery import Fetch
 from models.sources.transfer import CHUNK, beginning, client, fetch
@@ -133,9 +134,10 @@ def _fetch_small(fetches: Iterable[Fetch], folder: Path, http: httpx.Client) -> 
 def _header(one: Fetch, path: Path, http: httpx.Client) -> None:
     """The file's header, and nothing where its values are: as long as the file is, empty on the disk."""
     data = beginning(http, one.url, min(CHUNK, one.bytes), one.headers)
-    size = 8 + int.from_bytes(data[:8], "little")
-    if not 8 < size <= min(LARGEST_HEADER, one.bytes):
-        raise damaged_weights(one.name, "its header is cut off")
+    try:
+        size = data_begin(data[:8], one.bytes)
+    except ValueError as error:
+        raise damaged_weights(one.name, str(error)) from None
     if size > len(data):
         data = beginning(http, one.url, size, one.headers)
     with path.open("wb") as file:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.errors import UserError
+from models import safetensors_header
 from models.damage import damaged
 from models.shape import Shape
 
@@ -20,7 +21,6 @@ _OTHERS = ("distilbert", "mpnet", "electra", "albert", "deberta", "deberta-v2", 
 NETWORKS = (*CHECKPOINTS, *_OTHERS)
 TRAILS = ("_data", ".data")  # weights that did not fit into the graph's own file
 _LARGEST_JSON = 100 * 2**20
-_BITS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I8": 1, "U8": 1, "BOOL": 1}
 
 
 @dataclass(frozen=True)
@@ -120,27 +120,15 @@ def _config(folder: Path) -> dict[str, Any] | None:
 
 def _numbers(path: Path) -> tuple[int, str]:
     """Parameters of a safetensors file and the kind most of them are, its length checked."""
-    kinds: dict[str, int] = {}
     try:
-        with path.open("rb") as file:
-            size, whole = int.from_bytes(file.read(8), "little"), path.stat().st_size
-            if not 2 <= size <= min(_LARGEST_JSON, whole - 8):
-                raise ValueError("it has no header")
-            tensors = {n: t for n, t in json.loads(file.read(size)).items() if n != "__metadata__"}
-        for tensor in tensors.values():
-            start, end = tensor["data_offsets"]
-            count = math.prod(tensor["shape"])
-            if not 0 <= start <= end <= whole - 8 - size or _BITS.get(tensor["dtype"], 0) * count not in (
-                0,
-                end - start,
-            ):
-                raise ValueError("it is cut off")
-            kinds[tensor["dtype"]] = kinds.get(tensor["dtype"], 0) + count
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        rows, _ = safetensors_header.read(path)
+    except (OSError, ValueError) as error:
         raise damaged(path, str(error)) from None
-    return sum(count for kind, count in kinds.items() if "F" in kind), max(
-        kinds, key=lambda kind: kinds[kind], default=""
-    )
+    kinds: dict[str, int] = {}
+    for row in rows.values():
+        kinds[row["dtype"]] = kinds.get(row["dtype"], 0) + math.prod(row["shape"])
+    count = sum(count for kind, count in kinds.items() if "F" in kind)
+    return count, max(kinds, key=lambda kind: kinds[kind], default="")
 
 
 def _shape(config: dict[str, Any]) -> Shape:
