@@ -176,7 +176,7 @@ class Exporter:
         if said["refused"] != "no_int4":
             return _refused(source.name, said)
         words = self._child.last_words()
-        return self._full() if FULL in words else int4.no_int4(words.rstrip("."))
+        return self._full() if FULL in words else int4.no_int4(words.replace(str(source), source.name).rstrip("."))
 
     def _full(self) -> UserError:
         return disk_full(self._need, hardware.free_disk(self._child.log.parent))

@@ -209,15 +209,6 @@ def test_what_is_no_checkpoint_is_said_without_the_exporter(tmp_path: Path) -> N
         assert error.value.code == code
 
 
-def test_4_bits_without_their_builder_are_refused_before_any_work(
-    ready: Path, checkpoints: Path, tmp_path: Path
-) -> None:
-    for source in ("bert", "llama"):
-        with pytest.raises(UserError) as error:
-            run(checkpoints / source, tmp_path / "out", int4=True)
-        assert error.value.code == "no_int4"
-
-
 def test_cancelled_in_the_middle(ready: Path, checkpoints: Path, tmp_path: Path) -> None:
     stop, out = threading.Event(), tmp_path / "out"
 
