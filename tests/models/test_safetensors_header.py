@@ -63,7 +63,7 @@ def test_a_row_that_lies(tmp_path: Path, row: Any, reason: str) -> None:
     "header", [b"", b"{", b"[1]", b"7", b'{"a": ' * 20_000, b"\xff\xfe{}", b'{"a": 1' + b"0" * 5000]
 )
 def test_a_header_that_is_none(tmp_path: Path, header: bytes) -> None:
-    with pytest.raises(ValueError, match="[a-zA-Z]"):
+    with pytest.raises(ValueError, match=r"\w"):
         safetensors_header.read(written(tmp_path / "a.safetensors", header))
 
 
