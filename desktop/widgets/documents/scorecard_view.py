@@ -62,6 +62,7 @@ class ScorecardView(QWidget):
     def choose_file(self) -> None:
         """Let the person choose a set of questions."""
         dialog = QFileDialog(self, tr("documents.load_questions"), "", "JSONL (*.jsonl *.json)")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(self.load)
         dialog.open()
@@ -149,12 +150,17 @@ class ScorecardView(QWidget):
         self._call = None
         stopped = error.code == "cancelled"
         words = tr("documents.stopped") if stopped else " ".join(part for part in error_text(error) if part)
+        self._tell_problem(words)
+        self._show_state()
+
+    def _tell_problem(self, words: str) -> None:
         self.problem.setText(words)
         self.problem.show()
-        self._show_state()
 
     def _made(self, result: dict[str, Any]) -> None:
         self.questions = result["questions"]
+        if not self.questions:
+            self._tell_problem(tr("documents.questions_not_made"))
 
     def _scored(self, result: dict[str, Any]) -> None:
         clear(self._figures)
