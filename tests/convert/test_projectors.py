@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from pathlib import Path
 from typing import Any
 
 import gguf_reading
+import numpy as np
+import numpy.typing as npt
+import plain_clip
 import pytest
 import small_checkpoint
 import tiny_eyes
@@ -68,6 +72,40 @@ def test_llama_looks_through_it(tmp_path: Path, kind: str) -> None:
     eyes.close()
     model.close()
     assert seen[0].tokens > 1 and read in (True, seen[0].positions)
+
+
+def test_llavas_vectors_are_the_networks_but_for_the_order_that_llama_gives_them(tmp_path: Path) -> None:
+    """llama.cpp puts the vector of the whole picture behind the patches and drops the first patch, not that vector.
+
+    So the file is right and the answer is not: where the second line fails, llama.cpp has been mended.
+    """
+    folder = tiny_eyes.make("llava", tmp_path / "llava")
+    converted(folder, tmp_path / "eyes.gguf")
+    pixels = np.random.default_rng(5).integers(0, 256, (tiny_eyes.SIDE, tiny_eyes.SIDE, 3), np.uint8)
+    found = looked_at(tmp_path / "eyes.gguf", pixels)
+    tensors = {name: each.array().astype(np.float32) for name, each in open_checkpoint(folder).tensors.items()}
+    mean, deviation = (np.array(tiny_eyes.PICTURES[f"image_{name}"]) for name in ("mean", "std"))
+    picture = ((pixels / 255 - mean) / deviation).transpose(2, 0, 1).astype(np.float32)
+    assert np.abs(found - plain_clip.seen(tensors, picture, first=False)).max() < 2e-2
+    assert np.abs(found - plain_clip.seen(tensors, picture, first=True)).max() > 0.5
+
+
+def looked_at(path: Path, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """What llama.cpp makes of a picture (side, side, 3): (tokens, width)."""
+    from engine.generation import MEDIA_MARK
+    from engine.llama.load import LoadSettings, load
+    from engine.llama.media import Medium, Projector
+
+    png = tiny_vision.png_of(*pixels.shape[:2], b"".join(b"\0" + row.tobytes() for row in pixels))
+    model = load(smollm2(), LoadSettings(context_size=256, threads=1, gpu_layers=0, batch_size=128, ubatch=128))
+    eyes = Projector(model, path)
+    (medium,) = (piece for piece in eyes.cut(MEDIA_MARK, (png,)) if isinstance(piece, Medium))
+    assert eyes._mtmd.mtmd_encode_chunk(eyes._handle, medium.handle) == 0
+    vectors = ctypes.cast(eyes._mtmd.mtmd_get_output_embd(eyes._handle), ctypes.POINTER(ctypes.c_float))
+    found = np.ctypeslib.as_array(vectors, (medium.tokens, tiny_eyes.TEXT)).copy()
+    eyes.close()
+    model.close()
+    return found
 
 
 def test_a_line_ends_with_the_language_models_own_vector(tmp_path: Path) -> None:
