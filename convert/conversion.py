@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ class Ready:
     vocabulary: Vocabulary
 
 
-def prepare(source: Path, wished: str, imatrix: bool = False) -> Ready:
-    """Open the checkpoint and plan all of the file; `imatrix`: whether importances will be known.
+def prepare(source: Path, wished: str, imatrix: bool = False, overrides: Iterable[Sequence[str]] = ()) -> Ready:
+    """Open the checkpoint and plan all of the file; `imatrix`: whether importances will be known; `overrides`: pairs
+    of a pattern and a type.
 
     Raises UserError for whatever is wrong with it.
     """
@@ -43,21 +45,26 @@ def prepare(source: Path, wished: str, imatrix: bool = False) -> Ready:
         raise refuse(checkpoint.config)
     identity, family = found
     checkpoint.config = family.adjust(checkpoint.config)
-    chosen = recipe(wished)
+    chosen = recipe(wished, overrides)
     vocabulary = read_vocabulary(source, checkpoint.config, family.vocabulary)
     if vocabulary.size:
         checkpoint.config = checkpoint.config.having(tokens=vocabulary.size)
     tensors = tensors_of(family, checkpoint, _base(chosen, checkpoint))
     entries = _entries(identity, family, checkpoint, vocabulary, tensors, chosen.file_type, notes)
-    if chosen.type not in FILE_TYPES or chosen.base:
+    if _mixed(chosen):
         types = types_of(chosen, tensors, entries, imatrix)
         tensors = tensors_of(family, checkpoint, _base(chosen, checkpoint), types)
     return Ready(checkpoint, family, Plan(identity, entries, tensors, (*notes, *vocabulary.notes)), vocabulary)
 
 
+def _mixed(chosen: Recipe) -> bool:
+    """Whether its tensors may get different types."""
+    return chosen.type not in FILE_TYPES or bool(chosen.base or chosen.overrides)
+
+
 def _base(chosen: Recipe, checkpoint: Checkpoint) -> str:
     """The type of what a recipe does not name: itself where it names all, else the checkpoint's own."""
-    if chosen.type in FILE_TYPES and not chosen.base:
+    if not _mixed(chosen):
         return chosen.type
     return checkpoint.dtype() if checkpoint.dtype() in FLOATS[1:] else "F16"
 

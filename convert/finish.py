@@ -19,14 +19,22 @@ from engine.api.job import Job
 FEWEST, MOST, OF_A_BILLION = 8, 48, 24
 
 
-def compared(source: Path, made: Path, params: dict[str, Any], job: Job) -> dict[str, Any]:
-    """Read the same text with both, on the built-in text or `report_text`; as many chunks as their size allows."""
+def compared(source: Path, made: Path, params: dict[str, Any], job: Job) -> dict[str, Any] | None:
+    """Read the same text with both, on the built-in text or `report_text`; as many chunks as their size allows.
+
+    None for models that do not write on, such as embedders: there are no predictions to compare.
+    """
     from convert.jobs import compare
 
     chunks = int(params.get("report_chunks") or 0) or chunks_for(source)
     asked = {"a": str(source), "b": str(made), "text": params.get("report_text") or "builtin", "chunks": chunks}
     asked["threads"] = int(params.get("threads") or 0)
-    return stage(job, "compare", compare.run, asked)
+    try:
+        return stage(job, "compare", compare.run, asked)
+    except UserError as error:
+        if error.code == "cannot_measure":
+            return None
+        raise
 
 
 def chunks_for(model: Path) -> int:

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from convert.checkpoint import Checkpoint, open_checkpoint
+from convert.checkpoint import FLOATS, Checkpoint, open_checkpoint
 from convert.config import Config, read_config, read_object
 from convert.families import family_of
 from convert.keys import CONTEXT
+from convert.projectors import projector_of
 from convert.refusals import refusal_of
 from convert.report import licence
 from engine.api.errors import UserError
@@ -100,7 +101,7 @@ def _of_config(config: Config) -> dict[str, Any]:
         "architecture": config.architecture,
         "quantized": quantized(config),
         "context": config.get(*CONTEXT, default=0),
-        "can": _makes(found is not None, said),
+        "can": _makes(found is not None, said) + (["projector"] if projector_of(config) else []),
         "refused": None if found else said or {"reason": "", "way": "onnx", "nearest": ""},
     }
 
@@ -108,7 +109,7 @@ def _of_config(config: Config) -> dict[str, Any]:
 def _makes(known: bool, said: dict[str, Any] | None) -> list[str]:
     """What can be made of a checkpoint."""
     if known:
-        return ["gguf", "onnx", "merge", "lowrank"]
+        return ["gguf", "onnx", "merge", "lowrank", "residual"]
     return ["onnx"] if said is None or said.get("way") == "onnx" else []
 
 
@@ -133,19 +134,26 @@ def _gguf(path: Path) -> dict[str, Any]:
         "context": header.context,
         "license": header.licence,
         "files": len(header.files),
-        "can": ["quantize", "imatrix", "compare", "to_hf", "prune"] if chats else ["quantize"],
+        "can": _of_gguf(header.quantization) if chats else ["quantize"],
     }
 
 
+def _of_gguf(dtype: str) -> list[str]:
+    """What can be made of a model that writes; only one in 16 bits or more can tell what quantizing lost."""
+    return ["quantize", "imatrix", "compare", "to_hf", "prune", *(["residual"] if dtype in FLOATS else [])]
+
+
 def _adapter(path: Path) -> dict[str, Any]:
-    config = read_object(path / "adapter_config.json")
     size = sum(file.stat().st_size for file in path.glob("adapter_model*"))
+    own = {"kind": "adapter", "name": path.name, "bytes": size, "license": licence(path)["id"]}
+    return own | of_adapter(path)
+
+
+def of_adapter(folder: Path) -> dict[str, Any]:
+    """What adapter_config.json alone says of an adapter. Raises UserError no_config, bad_config."""
+    config = read_object(folder / "adapter_config.json")
     return {
-        "kind": "adapter",
-        "name": path.name,
         "architecture": str(config.get("peft_type", "")),
-        "bytes": size,
-        "license": licence(path)["id"],
         "base": str(config.get("base_model_name_or_path") or ""),
         "can": ["adapter", "merge_adapter"],
     }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.api.folders import checkpoints_folder, home
-from engine.api.hub_names import hub_name
+from engine.api.hub_names import hub_name, hub_names, with_sources
 from engine.api.job import Cancelled
 from engine.api.messages import JobRow
 from engine.running import Apart, log_file
@@ -40,6 +40,9 @@ KINDS: dict[str, tuple[str, ...]] = {
     "lowrank": ("source", "out", "rank"),
 }
 PATHS = ("source", "out", "model", "a", "b", "base", "of")
+READ = ("source", "model", "a", "b", "base", "of", "imatrix", "text", "report_text")  # paths that must be there
+FROM_A_HUB = ("convert", "onnx", "adapter", "merge", "lowrank")  # their sources may be names on a hub
+NO_PATHS = ("auto", "builtin")
 MAKES_MODELS = ("convert", "quantize", "prune", "adapter", "lowrank")  # files that join the list of models
 _starting = threading.Lock()
 ASK_S = 120.0  # of a question; what takes longer is a job
@@ -83,25 +86,36 @@ def start(
 
     `ready` is called before, once nothing speaks against it, to put into its folder what the job needs.
 
-    Raises UserError unknown_part, convert_lacks, already_there, output_taken, no_such_place.
+    Raises UserError unknown_part, convert_lacks, nothing_there, already_there, folder_there,
+    output_taken, no_such_place.
     """
     _check_told(kind, params)
     said = _placed(core, kind, params)
     replace = said.pop("replace", False)
+    _check_there(said)
     out, folder = _out(said), work_folder(kind, said)
     with _starting:
         _check_place(folder)
         under_way = _make_way(core, kind, said)
-        if kind != "compare" and out.exists() and not replace and not under_way:
-            raise UserError(
-                "already_there",
-                f"{out.name} is there already.",
-                "Choose another name, or delete it first.",
-                name=out.name,
-            )
+        if kind != "compare" and not under_way:
+            _check_free(out, replace)
         if not under_way:
             ready()
         return core.runner.start(kind, title or out.name, folder, said)
+
+
+def _check_free(out: Path, replace: bool) -> None:
+    """Nothing is lost that is not to be replaced; a folder with something in it never is.
+
+    Raises UserError already_there, folder_there.
+    """
+    if out.is_dir() and any(out.iterdir()):
+        text = f"There is a folder {out.name} already, and it is not empty."
+        raise UserError("folder_there", text, "Choose another name, or delete it first.", name=out.name)
+    if out.exists() and not out.is_dir() and not replace:
+        raise UserError(
+            "already_there", f"{out.name} is there already.", "Choose another name, or delete it first.", name=out.name
+        )
 
 
 def _check_told(kind: str, params: dict[str, Any]) -> None:
@@ -121,10 +135,35 @@ def _check_told(kind: str, params: dict[str, Any]) -> None:
 
 
 def _placed(core: Core, kind: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with whole paths; of a checkpoint on a hub its name, and where the hub is."""
-    said = dict(params) | {name: str(Path(params[name]).expanduser().absolute()) for name in PATHS if params.get(name)}
-    name = hub_name(str(params.get("source") or "")) if kind == "convert" else ""
-    return said | ({"source": name, "endpoint": core.settings.hub_endpoint} if name else {})
+    """The parameters with whole paths; of what lies on a hub its name, and where the hub is."""
+    far = kind in FROM_A_HUB and hub_names(params)
+    said = params | {name: _whole(params[name]) for name in PATHS if params.get(name)}
+    said |= with_sources(
+        {name: params[name] for name in ("source", "base", "models") if name in params},
+        lambda source: (hub_name(source) if far else "") or _whole(source),
+    )
+    return said | ({"endpoint": core.settings.hub_endpoint} if far else {})
+
+
+def _whole(path: Any) -> str:
+    return str(Path(str(path)).expanduser().absolute())
+
+
+def _check_there(said: dict[str, Any]) -> None:
+    """What a job reads is there before it begins. Raises UserError nothing_there."""
+    far = hub_names(said) if said.get("endpoint") else []
+    named = [said.get(name) for name in READ]
+    named += [model.get("path") for model in said.get("models") or () if isinstance(model, dict)]
+    for path in (one for one in named if one not in far):
+        if isinstance(path, str) and path and path not in NO_PATHS and not _exists(path):
+            raise UserError("nothing_there", f"There is nothing at {path}.", "Check the path.", path=path)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _make_way(core: Core, kind: str, said: dict[str, Any]) -> bool:
@@ -192,11 +231,15 @@ def _out(params: dict[str, Any]) -> Path:
 
 def forget_fetched(row: JobRow) -> None:
     """What was fetched of a checkpoint for a job that is given up goes, unless another one works with it."""
+    for name in hub_names(row["params"]) if row["kind"] in FROM_A_HUB else []:
+        _forget(name)
+
+
+def _forget(name: str) -> None:
     from filelock import FileLock, Timeout
 
-    name = hub_name(str(row["params"].get("source") or "")) if row["kind"] == "convert" else ""
     partial = checkpoints_folder() / f"{name}.partial"
-    if not name or not partial.exists():
+    if not partial.exists():
         return
     lock = FileLock(checkpoints_folder() / f"{name}.lock")
     try:

@@ -25,24 +25,26 @@ from convert.stream import encode_slab, write
 from convert.vocabulary.verify import Agreement, require, verify, write_alone
 from convert.vocabulary.verify_apart import verified
 from engine.api.errors import UserError
-from engine.api.hub_names import hub_name
+from engine.api.hub_names import hub_names
 from engine.api.job import Job
+from engine.llama.ggml_types import PLAIN
 
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     """Params: source (a checkpoint's folder, or its name on a hub: see convert.hub_source), out, type (a recipe),
-    imatrix ("", "auto" or a file; text, imatrix_chunks, threads as for the job `quantize`), split_bytes (0: one file),
+    imatrix ("", "auto" or a file; overrides, text, imatrix_chunks, threads, report_text and report_chunks as for the
+    job `quantize`), split_bytes (0: one file; several are not measured),
     report (measure a quantized result; true), override_vocabulary, dry_run, projector (its eyes instead of it).
 
     Gives path, bytes, sha256, bits, family, tensors, losses, warnings, vocabulary, report, comparison.
     """
-    if hub_name(params["source"]):
-        return hub_source.converted(run, params, job)
+    if hub_names(params):
+        return hub_source.brought(run, params, job)
     out = Path(params["out"])
     imatrix = str(params.get("imatrix") or "")
     if params.get("projector"):
         return _eyes(params, job)
-    ready = prepare(Path(params["source"]), params["type"], bool(imatrix))
+    ready = prepare(Path(params["source"]), params["type"], bool(imatrix), params.get("overrides") or ())
     if params.get("dry_run"):
         return shown(ready) | {"path": str(out), "sha256": ""}
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,7 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
         if _staged(params, imatrix):
             found = _through_sixteen_bits(params, imatrix, ready, job)
         else:
-            found = _direct(ready, params, imatrix, job)
+            found = _measured(_direct(ready, params, imatrix, job), ready, params, job)
         return _published(found, ready, agreement, params, digests.found(job))
 
 
@@ -104,24 +106,56 @@ def _direct(ready: Ready, params: dict[str, Any], imatrix: str, job: Job) -> dic
     return shown(ready, written) | {"files": [str(file) for file in files], "sha256": written.sha256}
 
 
+def _measured(found: dict[str, Any], ready: Ready, params: dict[str, Any], job: Job) -> dict[str, Any]:
+    """8 bits come straight from the checkpoint; for their report the model in 16 bits is made beside them."""
+    plain = recipe(params["type"]).type in PLAIN
+    if plain or params.get("split_bytes") or not params.get("report", True):
+        return found
+    _, whole = _sixteen_bits(params, ready, job)
+    return _with_comparison(found, whole, Path(found["files"][0]), params, job)
+
+
+def _sixteen_bits(params: dict[str, Any], ready: Ready, job: Job) -> tuple[dict[str, Any], Path]:
+    """The model in 16 bits, for what is measured with it; it goes with the job's folder."""
+    kind = "bf16" if ready.checkpoint.dtype() == "BF16" else "f16"
+    whole = job.folder / "whole.gguf"
+    asked = {**params, "out": str(whole), "type": kind, "imatrix": "", "report": False, "split_bytes": 0, "bare": True}
+    return stage(job, "convert", run, asked | {"overrides": []}), whole
+
+
 def _through_sixteen_bits(params: dict[str, Any], imatrix: str, ready: Ready, job: Job) -> dict[str, Any]:
     """The model in 16 bits, quantized, compared with it."""
     from convert.jobs import quantize
 
-    kind = "bf16" if ready.checkpoint.dtype() == "BF16" else "f16"
-    whole = job.folder / "whole.gguf"
-    asked = {**params, "out": str(whole), "type": kind, "imatrix": "", "report": False, "split_bytes": 0, "bare": True}
-    first = stage(job, "convert", run, asked)
+    first, whole = _sixteen_bits(params, ready, job)
+    if params.get("split_bytes"):
+        return _direct(ready, params, _imatrix_of(whole, params, job), job)
     small = job.folder / "model.gguf"
     wanted = {"source": str(whole), "out": str(small), "type": params["type"], "imatrix": imatrix, "report": False}
-    wanted |= {name: params[name] for name in ("text", "imatrix_chunks", "threads") if params.get(name)}
+    wanted |= {name: params[name] for name in ("overrides", "text", "imatrix_chunks", "threads") if params.get(name)}
     made = stage(job, "quantize", quantize.run, wanted)
     found = made | {"files": made["files"], "family": first["family"], "losses": first["losses"]}
     for name in ("warnings", "notes"):
         found[name] = [*first[name], *made[name]]
-    if params.get("report", True):
-        found["comparison"] = compared(whole, small, params, job)
-    return found
+    return _with_comparison(found, whole, small, params, job) if params.get("report", True) else found
+
+
+def _imatrix_of(whole: Path, params: dict[str, Any], job: Job) -> str:
+    """The file of the importances that are measured on the model in 16 bits."""
+    from convert.jobs import imatrix, quantize
+
+    file = job.folder / "imatrix.gguf"
+    asked = {"model": str(whole), "out": str(file), "text": params.get("text") or "builtin"}
+    asked |= {"threads": params.get("threads") or 0}
+    stage(job, "imatrix", imatrix.run, asked | {"chunks": int(params.get("imatrix_chunks") or quantize.AUTO_CHUNKS)})
+    return str(file)
+
+
+def _with_comparison(
+    found: dict[str, Any], whole: Path, small: Path, params: dict[str, Any], job: Job
+) -> dict[str, Any]:
+    quality = compared(whole, small, params, job)
+    return found | ({"comparison": quality} if quality else {})
 
 
 def _bare(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -137,10 +171,10 @@ def _published(
     found["notes"] = [*found["notes"], *told(agreement.notes)]
     folder = ready.checkpoint.folder
     facts = Facts(
-        source=_source(ready, sources, params.get("origin") or {}),
+        source=_source(ready, sources),
         result={name: found[name] for name in ("bytes", "sha256", "bits")}
         | {"name": Path(params["out"]).name, "type": recipe(params["type"]).id},
-        settings={name: params[name] for name in ("type", "imatrix", "split_bytes") if params.get(name)},
+        settings={name: params[name] for name in ("type", "imatrix", "overrides", "split_bytes") if params.get(name)},
         quality=found.get("comparison"),
         warnings=list(found["warnings"]),
     )
@@ -148,12 +182,11 @@ def _published(
     return found | {"path": str(names[0]), "files": [str(name) for name in names], "report": str(report_file(names[0]))}
 
 
-def _source(ready: Ready, files: list[dict[str, Any]], hub: dict[str, Any]) -> dict[str, Any]:
-    """What the report says of it; `hub`: where it was fetched, {} if it was not."""
+def _source(ready: Ready, files: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the report says of it."""
     checkpoint = ready.checkpoint
-    found = origin(checkpoint.folder, files) | {"family": ready.plan.family}
-    found["architecture"] = checkpoint.config.architecture
-    return found | ({"base": hub["repo"], "revision": hub["revision"]} if hub else {})
+    said = {"family": ready.plan.family, "architecture": checkpoint.config.architecture}
+    return origin(checkpoint.folder, files) | said
 
 
 def _importance(path: str) -> dict[str, Any]:

@@ -154,12 +154,12 @@ class ConvertPage(PageWidget):
     def show_finished(self, job: dict[str, Any]) -> None:
         """Show what a finished job made."""
         self.shown_job = job["job"]
-        result = job["result"] or {}
-        if job["kind"] in REPORTED:
-            took = partial(self._show_made, result)
+        result, params = job["result"] or {}, job["params"] or {}
+        if (job["kind"] in REPORTED or params.get("of")) and not params.get("projector"):
+            took = partial(self._show_made, job)
             self.desk.client.call("convert.report", {"path": result["path"]}, result=took, owner=self)
         elif job["kind"] == "compare":
-            self._show_report({"quality": result}, str(job["params"].get("b", "")), "", {})
+            self._show_report({"quality": result}, str(params.get("b", "")), "", {}, "compare")
         else:
             self.report.show_outcome(job)
             self._show_side()
@@ -295,21 +295,25 @@ class ConvertPage(PageWidget):
         self.waiting.hide()
         TensorsDialog(self, found, kind).open()
 
-    def _show_made(self, result: dict[str, Any], report: dict[str, Any]) -> None:
-        took = partial(self._show_with_model, report, result)
+    def _show_made(self, job: dict[str, Any], report: dict[str, Any]) -> None:
+        took = partial(self._show_with_model, report, job)
         self.desk.client.call("models.list", result=took, owner=self)
 
-    def _show_with_model(self, report: dict[str, Any], result: dict[str, Any], listed: dict[str, Any]) -> None:
+    def _show_with_model(self, report: dict[str, Any], job: dict[str, Any], listed: dict[str, Any]) -> None:
         self._take_models(listed)
+        result = job["result"]
         path = str(result["path"])
-        row_ = next((one for one in listed["models"] if one["path"] == path and _chats(one)), None)
-        self._show_report(report, path, row_["id"] if row_ else "", result)
+        model = next((one for one in listed["models"] if one["path"] == path), None)
+        chats = model["id"] if model and _chats(model) else ""
+        kind = "" if not model or chats else model["kind"]
+        self._show_report(report, path, chats, result, "prune" if job["kind"] == "prune" else kind)
 
     def _show_recent(self, model: dict[str, Any], report: dict[str, Any]) -> None:
-        self._show_report(report, model["path"], model["id"] if _chats(model) else "", {})
+        chats = _chats(model)
+        self._show_report(report, model["path"], model["id"] if chats else "", {}, "" if chats else model["kind"])
 
-    def _show_report(self, report: dict[str, Any], path: str, model: str, made: dict[str, Any]) -> None:
-        self.report.show_report(report, path, model, made)
+    def _show_report(self, report: dict[str, Any], path: str, model: str, made: dict[str, Any], kind: str = "") -> None:
+        self.report.show_report(report, path, model, made, kind)
         self.report.show()
         self._show_side()
 

@@ -114,3 +114,31 @@ def test_a_type_nobody_knows(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         work(tmp_path / "x.gguf", checkpoint, type="Q9_X")
     assert caught.value.code == "unknown_recipe"
+
+
+def test_tensors_of_other_types_by_their_names(checkpoint: Path, tmp_path: Path) -> None:
+    wanted = [["attn_v", "Q6_K"], ["ffn_down", "Q5_0"]]
+    made = work(tmp_path / "mixed.gguf", checkpoint, type="q8_0", overrides=wanted)
+    types = {tensor.name: tensor.tensor_type.name for tensor in gguf.GGUFReader(made["path"]).tensors}
+    assert types["blk.0.attn_v.weight"] == "Q6_K"
+    assert types["blk.1.ffn_down.weight"] == "Q5_0"
+    assert types["blk.0.attn_q.weight"] == "Q8_0"
+    with pytest.raises(UserError) as caught:
+        work(tmp_path / "x.gguf", checkpoint, type="f16", overrides=wanted)
+    assert caught.value.code == "bad_override"
+
+
+def test_parts_can_be_weighed_by_a_matrix_that_is_measured(checkpoint: Path, tmp_path: Path) -> None:
+    asked = {"imatrix": "auto", "imatrix_chunks": 1, "threads": 1, "split_bytes": 2 << 20}
+    made = work(tmp_path / "parts.gguf", checkpoint, type="iq2_xs", **asked)
+    assert len(made["files"]) > 1
+    types = {tensor.name: tensor.tensor_type.name for file in made["files"] for tensor in gguf.GGUFReader(file).tensors}
+    assert types["blk.0.attn_q.weight"] == "IQ2_XS"
+    assert np.isfinite(logits(Path(made["path"]), TOKENS)).all()
+
+
+def test_eight_bits_are_measured_too(checkpoint: Path, tmp_path: Path) -> None:
+    made = work(tmp_path / "eight.gguf", checkpoint, type="q8_0", report=True, report_chunks=1, threads=1)
+    report = json.loads(Path(made["report"]).read_text(encoding="utf-8"))
+    assert report["quality"]["tokens"] > 0
+    assert report["quality"]["kl_mean"] == made["comparison"]["kl_mean"] < 2, "of weights that are mere noise"

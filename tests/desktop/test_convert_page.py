@@ -126,7 +126,9 @@ def test_a_quantize_job_is_told_of_the_budget_and_the_name_says_it(page: Convert
     page.form.targets.limit.setValue(0.07)
     told = page.form.params()
     assert (page.form.kind, told["budget_bytes"], told["report"]) == ("quantize", 70_000_000, True)
-    assert told["out"].endswith("small-Q4_K_M-0.07GB.gguf")
+    assert told["out"].endswith("small-0.07GB.gguf")
+    assert page.form.summary.text() == "small-0.07GB.gguf · at most 70 MB"
+    assert not page.form.preview_button.isEnabled(), "which types it will have is not known yet"
 
 
 def test_an_importance_matrix_is_none_built_in_a_collection_or_a_file(page: ConvertPage) -> None:
@@ -292,6 +294,8 @@ def test_merging_pruning_comparing_and_onnx_are_told_too(page: ConvertPage) -> N
     page.source = "/models/a.gguf"
     page.show_source(source(kind="gguf", name="A", can=["quantize", "imatrix", "compare", "to_hf", "prune"]))
     page.open_door("prune")
+    assert page.door.fields["text"].isHidden() is False
+    assert not page.door.fields["text"].isVisible(), "few people need it"
     pruned = {"layers": 1, "text": "builtin", "report": True, "model": "/models/a.gguf"}
     assert page.door.params() == pruned | {"out": "/models/a-pruned.gguf"}
     page.open_door("compare")

@@ -35,7 +35,7 @@ def test_a_report_gives_verdict_bars_before_and_after_and_the_next_step(page: Co
     made: dict[str, Any] = {"path": "/out/a.gguf", "vocabulary": {"lines": 1131, "equal": 1131}}
     made["notes"] = [{"code": "no_smaller", "values": {}, "text": "No smaller."}, {"code": "", "text": "Other."}]
     listed = {"models": [model_row("a", installed=True, path="/out/a.gguf", quantization="Q4_K_M")]}
-    page._show_with_model(report(), made, listed)
+    page._show_with_model(report(), job_row("j", kind="convert", result=made), listed)
     said = words(page.report)
     assert page.report.badge.text() == "Usable"
     assert "Its Chinese is damaged." in page.report.verdict.text()
@@ -51,9 +51,10 @@ def test_a_report_gives_verdict_bars_before_and_after_and_the_next_step(page: Co
 
 def test_a_model_that_cannot_chat_has_no_such_button(page: ConvertPage) -> None:
     row = model_row("a", installed=True, path="/out/a.gguf", kind="embedding")
-    page._show_with_model(report(quality=None), {"path": "/out/a.gguf"}, {"models": [row]})
+    made = job_row("j", kind="convert", result={"path": "/out/a.gguf"})
+    page._show_with_model(report(quality=None), made, {"models": [row]})
     assert not page.report.chat_button.isVisible()
-    assert page.report.verdict.text() == tr("convert_page.not_measured")
+    assert page.report.verdict.text() == tr("convert_page.not_measured_kind")
     assert "A plain warning." in page.report.notes.text()
     assert page.report.show_button.isVisible()
 

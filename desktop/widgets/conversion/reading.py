@@ -114,10 +114,11 @@ def verdict_of(quality: dict[str, Any]) -> str:
     return word if isinstance(word, str) and word in GRADES else ""
 
 
-def verdict_words(quality: dict[str, Any]) -> str:
-    """The verdict in plain words, with its reasons, and how sure it is."""
+def verdict_words(quality: dict[str, Any], kind: str = "") -> str:
+    """The verdict in plain words, with its reasons, and how sure it is; `kind`: the job, where another advice helps."""
     word = verdict_of(quality)
-    parts = [tr(f"quality.{word}_hint")] if word else []
+    own = f"quality.{word}_hint_{kind}"
+    parts = [tr(own if find(own) else f"quality.{word}_hint")] if word else []
     if word != "good":
         reasons = (f"quality.reason_{name}" for name in texts(quality.get("reasons")))
         parts += [tr(key) for key in reasons if find(key)]

@@ -29,6 +29,7 @@ from desktop.widgets.flow import Flow
 from desktop.widgets.make import button, clear, column, frame, label, restyle, row, tip
 
 FOLDERS = ("onnx", "to_hf", "merge", "lowrank")  # jobs that make a folder
+NO_WRITERS = ("embedding", "reranker", "projector")
 CHECKPOINTS = ("to_hf", "merge", "lowrank")  # … which can be converted in turn
 
 
@@ -41,7 +42,7 @@ class ReportView(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("kind", "card")
-        self.path, self.model, self.kind = "", "", ""
+        self.path, self.model, self.kind, self.said = "", "", "", ""
         self.title, self.badge = label("", "heading", wrap=True), label("", "verdict")
         self.verdict = label("", wrap=True)
         self.body = QVBoxLayout()
@@ -58,14 +59,15 @@ class ReportView(QFrame):
         self.setLayout(column(*parts, margins=(18, 14, 18, 16), spacing=12))
 
     def show_report(
-        self, report: dict[str, Any], path: str, model: str = "", made: dict[str, Any] | None = None
+        self, report: dict[str, Any], path: str, model: str = "", made: dict[str, Any] | None = None, kind: str = ""
     ) -> None:
-        """A report of the file at `path`; `model` is its id if one can chat with it; `made` the job's own result."""
-        made = made or {}
+        """A report of the file at `path`; `model` is its id if one can chat with it; `made` the job's own result;
+        `kind` prune or compare, or what the model is where it does not write."""
+        made, self.said = made or {}, kind
         quality = quality_of(report)
         self._begin("report", path, model)
         self.title.setText(tr("convert_page.report_of", name=Path(path).name))
-        self._show_verdict(quality)
+        self._show_verdict(quality, made)
         for figure in THRESHOLDS:
             self._add_figure(figure, quality)
         self._add_facts(_facts(report, quality, made))
@@ -76,10 +78,12 @@ class ReportView(QFrame):
     def show_outcome(self, job: dict[str, Any]) -> None:
         """What a job made that has no quality report: a folder, an adapter, an importance matrix."""
         result = mapping(job["result"])
-        self._begin(str(job["kind"]), str(result.get("path") or result.get("folder") or ""), "")
-        self.title.setText(tr(f"convert_page.made_{job['kind']}", name=Path(self.path).name))
+        kind = "projector" if mapping(job["params"]).get("projector") else str(job["kind"])
+        self._begin(kind, str(result.get("path") or result.get("folder") or ""), "")
+        self.title.setText(tr(f"convert_page.made_{kind}", name=Path(self.path).name))
         self.badge.hide()
-        self.verdict.hide()
+        self.verdict.setText(tr("convert_page.beside_model"))
+        self.verdict.setVisible(kind == "projector")
         self._add_facts(_outcome_facts(result))
         notes = result.get("notes")
         said = [note_words(note) for note in notes] if isinstance(notes, list) else texts(result.get("warnings"))
@@ -92,8 +96,11 @@ class ReportView(QFrame):
 
     def open_card(self) -> None:
         """Open the model card that lies beside it."""
-        card = Path(self.path).with_name(Path(self.path).name.removesuffix(".gguf") + ".md")
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(card)))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._card())))
+
+    def _card(self) -> Path:
+        path = Path(self.path)
+        return path / "README.md" if path.is_dir() else path.with_name(path.name.removesuffix(".gguf") + ".md")
 
     def _begin(self, kind: str, path: str, model: str) -> None:
         self.kind, self.path, self.model = kind, path, model
@@ -101,15 +108,18 @@ class ReportView(QFrame):
         self.title.setToolTip(tip(path))
         self.chat_button.setVisible(bool(model))
         self.look_button.setVisible(kind in CHECKPOINTS)
-        self.card_button.setVisible(kind == "report")
+        self.card_button.setVisible(kind == "report" or self._card().is_file())
         self.show_button.setText(tr("convert_page.show_folder" if kind in FOLDERS else "convert_page.show_file"))
 
-    def _show_verdict(self, quality: dict[str, Any]) -> None:
+    def _show_verdict(self, quality: dict[str, Any], made: dict[str, Any]) -> None:
         word = verdict_of(quality)
         self.badge.setText(tr(f"quality.{word}") if word else "")
         self.badge.setVisible(bool(word))
         restyle(self.badge, "grade", word)
-        self.verdict.setText(verdict_words(quality) if word else tr("convert_page.not_measured"))
+        parts = len(texts(made.get("files"))) > 1
+        unmeasured = "_parts" if parts else "_kind" if self.said in NO_WRITERS else ""
+        none = tr(f"convert_page.not_measured{unmeasured}")
+        self.verdict.setText(verdict_words(quality, self.said) if word else none)
         self.verdict.show()
 
     def _add_figure(self, figure: str, quality: dict[str, Any]) -> None:
