@@ -3,7 +3,7 @@
 Upstream's converter knows only Pixtral by this architecture; llama.cpp runs these. It takes the picture after the
 second to last block, so the file must have the last one, too. The llama.cpp of today puts CLIP's vector of the whole
 picture behind those of the patches instead of before them and then leaves out the first patch instead of that vector
-(clip_graph_llava), for everybody's files alike: positions are off by one. The file is laid out as it should be.
+(its issue 25814), for everybody's files alike: positions are off by one. The file is laid out as it should be.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def looked_at(path: Path, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float
     from engine.llama.load import LoadSettings, load
     from engine.llama.media import Medium, Projector
 
-    png = tiny_vision.png_of(*pixels.shape[:2], b"".join(b"\0" + row.tobytes() for row in pixels))
+    png = tiny_vision.png_of(len(pixels), len(pixels), b"".join(b"\0" + row.tobytes() for row in pixels))
     model = load(smollm2(), LoadSettings(context_size=256, threads=1, gpu_layers=0, batch_size=128, ubatch=128))
     eyes = Projector(model, path)
     (medium,) = (piece for piece in eyes.cut(MEDIA_MARK, (png,)) if isinstance(piece, Medium))
