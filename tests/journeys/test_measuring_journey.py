@@ -104,8 +104,8 @@ def test_a_search_is_tried_and_its_legs_are_told(reader: Person) -> None:
     first = view.list.cards[0]
     assert first.hit["name"] == "lighthouse.md"
     assert set(first.hit["legs"]) == {"lexical", "dense"}
-    assert reader.reads("46 metres", view)
-    assert reader.reads(tr("documents.leg_dense") + ": no. 1", first)
+    reader.wait(lambda: reader.reads("46 metres", view))
+    reader.wait(lambda: reader.reads(tr("documents.leg_dense") + ": no. 1", first))
     assert view.figures.text().startswith(tr("documents.found_count", count=len(view.list.cards)))
     assert tr("documents.leg_lexical") in view.figures.text()
     QTest.mouseClick(first, Qt.MouseButton.LeftButton)
@@ -125,7 +125,7 @@ def test_a_leg_that_cannot_read_the_language_is_told_in_both_languages(reader: P
     reader.wait(lambda: page(reader).collection)
     chinese = search(reader, "应县木塔有多高？")
     assert "中文" in chinese.notes.text()
-    assert reader.reads(tr("documents.leg_lexical"), chinese.list.cards[0])
+    reader.wait(lambda: reader.reads(tr("documents.leg_lexical"), chinese.list.cards[0]))
     assert "段" in chinese.figures.text()
 
 
@@ -151,7 +151,7 @@ def test_a_set_of_questions_is_scored(reader: Person, tmp_path: Path) -> None:
     assert view.card.isVisible()
     for name in ("recall_1", "contained", "cited", "answered", "refused"):
         assert reader.reads(tr(f"documents.share_{name}"), view.card)
-    assert reader.reads("100%", view.card)
+    reader.wait(lambda: reader.reads("100%", view.card))
 
 
 def test_questions_are_made_of_the_collection_and_scored(reader: Person) -> None:
@@ -171,7 +171,7 @@ def test_questions_are_made_of_the_collection_and_scored(reader: Person) -> None
     rows = run(reader, view)
     assert [row[0] for row in rows] == [made["question"] for made in view.questions]
     assert rows[0][2] == "1"
-    assert reader.reads(tr("documents.share_recall_1"), view.card)
+    reader.wait(lambda: reader.reads(tr("documents.share_recall_1"), view.card))
     assert not reader.reads(tr("documents.share_refused"), view.card), "all of them can be answered"
 
 
