@@ -112,7 +112,12 @@ class Checkpoint:
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
-    """Read config and headers. Raises UserError no_config, bad_config, no_weights, missing_shards, damaged_weights."""
+    """Read config and headers; a file in a checkpoint's folder stands for the folder.
+
+    Raises UserError gguf_not_folder, no_config, bad_config, no_weights, missing_shards, damaged_weights.
+    """
+    if folder.is_file() and folder.suffix.lower() != ".gguf":
+        folder = folder.parent
     return open_weights(folder, read_config(folder), (("model", "safetensors"), ("pytorch_model", "bin")))
 
 

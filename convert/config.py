@@ -110,7 +110,14 @@ _LOCAL_THETA = ("local_rope_theta", "rope_local_theta", "rope_theta_local", "swa
 
 
 def read_config(folder: Path) -> Config:
-    """Raises UserError no_config, bad_config."""
+    """Raises UserError gguf_not_folder, no_config, bad_config."""
+    if folder.suffix.lower() == ".gguf" and folder.is_file():
+        raise UserError(
+            "gguf_not_folder",
+            f"{folder.name} is a GGUF model, and the folder of a checkpoint is wanted.",
+            "Quantize it as it is, or make a folder of it first (deskside to-hf).",
+            name=folder.name,
+        )
     try:
         return Config(read_object(folder / "config.json"), folder)
     except FileNotFoundError:

@@ -46,7 +46,7 @@ def prepare(source: Path, wished: str, imatrix: bool = False, overrides: Iterabl
     identity, family = found
     checkpoint.config = family.adjust(checkpoint.config)
     chosen = recipe(wished, overrides)
-    vocabulary = read_vocabulary(source, checkpoint.config, family.vocabulary)
+    vocabulary = read_vocabulary(checkpoint.folder, checkpoint.config, family.vocabulary)
     if vocabulary.size:
         checkpoint.config = checkpoint.config.having(tokens=vocabulary.size)
     tensors = tensors_of(family, checkpoint, _base(chosen, checkpoint))

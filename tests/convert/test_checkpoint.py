@@ -126,3 +126,17 @@ def test_a_pickle_that_wants_to_run_something_is_not_opened(tmp_path: Path) -> N
     assert code_of(tmp_path) == "unsafe_pickle"
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02not a zip")
     assert code_of(tmp_path) == "old_pickle"
+
+
+def test_a_file_of_the_folder_stands_for_it(tmp_path: Path) -> None:
+    make_small(tmp_path)
+    for name in ("config.json", "model.safetensors"):
+        assert open_checkpoint(tmp_path / name).folder == tmp_path
+
+
+def test_a_gguf_file_is_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"GGUF")
+    with pytest.raises(UserError) as error:
+        open_checkpoint(file)
+    assert (error.value.code, error.value.values) == ("gguf_not_folder", {"name": "m.gguf"})
