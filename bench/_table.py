@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HEAD = ["figure", "value", "goal", ""]
-LONGEST_S = 420
+LONGEST_S = 900
 MARK = "DESKSIDE_BENCH_RUN"  # in the environment of all that a script starts
 STOPPED = "stopped by Ctrl+C"
 
