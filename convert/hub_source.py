@@ -1,4 +1,4 @@
-"""A checkpoint that lies on a hub: what it is without its weights, what it would become, and its way here.
+"""A checkpoint or an adapter that lies on a hub: what it is without its weights, what it would become, its way here.
 
 It is fetched into checkpoints/OWNER/NAME of the data folder, unfinished into OWNER/NAME.partial, and stays there for
 the next conversion unless it is not wanted. One conversion at a time works with it.
@@ -12,14 +12,15 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convert.checkpoint import damaged_weights
+from convert.report import ORIGIN  # written last: the folder is whole
 from engine.api.errors import UserError
 from engine.api.folders import checkpoints_folder, write_json
-from engine.api.hub_names import hub_name
+from engine.api.hub_names import hub_name, hub_names, with_sources
 from engine.api.job import Job
 from models.safetensors_header import data_begin
 from models.sources import hub
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 Run = Callable[[dict[str, Any], Job], dict[str, Any]]
-ORIGIN = ".deskside.json"  # written last: the folder is whole
+ADAPTER_CONFIG = "adapter_config.json"
 WAIT_S = 0.5
 AT_ONCE = 6  # headers asked for at the same time
 LARGEST_SMALL = 256 << 20  # of what is fetched for a look
@@ -43,6 +44,7 @@ _WEIGHTS = (
     (re.compile(rf"pytorch_model{_NUMBERED}\.bin"), "pytorch_model.bin.index.json"),
     (re.compile(r"pytorch_model[\w.-]*\.bin"), ""),
 )
+_ADAPTER = re.compile(r"adapter_model\.safetensors"), re.compile(r"adapter_model\.bin")
 _SMALL = re.compile(
     r"[\w.-]+\.(?:json|txt|model|tiktoken|jinja)|README\.md|(?:LICEN[CS]E|NOTICE|COPYING)(?:\.\w+)?"
     r"|additional_chat_templates/[\w.-]+\.jinja|\d_[A-Za-z]+/config\.json"
@@ -51,11 +53,15 @@ _SMALL = re.compile(
 
 def wanted(files: Iterable[str]) -> list[str]:
     """Config, tokenizer, licence and one set of weights, the small files first; never code, pickles only where there
-    are no safetensors. [] if there is no checkpoint."""
+    are no safetensors. Of an adapter its own weights. [] if there is neither."""
     names = sorted(files)
     chosen = (_matching(pattern, index, names) for pattern, index in _WEIGHTS)
     weights, index = next((found for found in chosen if found[0]), ([], ""))
-    if not weights or "config.json" not in names:
+    if "config.json" not in names:
+        weights, index = [], ""
+    if not weights and ADAPTER_CONFIG in names:
+        weights = next(([one] for kind in _ADAPTER for one in names if kind.fullmatch(one)), [])
+    if not weights:
         return []
     small = [name for name in names if _SMALL.fullmatch(name) and not name.startswith(".")]
     return [name for name in small if name == index or not name.endswith(".index.json")] + weights
@@ -71,11 +77,11 @@ def _matching(pattern: re.Pattern[str], index: str, names: list[str]) -> tuple[l
 
 
 def look(name: str, endpoint: str) -> dict[str, Any]:
-    """What `convert.look.look` says of it, from its list of files and its config.json alone.
+    """What `convert.look.look` says of it, from its list of files and its config alone.
 
     Raises UserError offline, no_such_model, gated, http_status, bad_config.
     """
-    from convert.look import EMPTY, of_config
+    from convert.look import EMPTY, of_adapter, of_config
 
     found = hub.repository(name, hub.endpoint_of(endpoint))
     chosen = wanted(found.files)
@@ -91,22 +97,24 @@ def look(name: str, endpoint: str) -> dict[str, Any]:
     }
     if not chosen:
         return told | {"can": ["download"] if any(one.lower().endswith(".gguf") for one in found.files) else []}
+    adapter = chosen[-1].startswith("adapter_model")
     with tempfile.TemporaryDirectory(prefix="deskside-") as place, client() as http:
         folder = Path(place) / name.rpartition("/")[2]
         folder.mkdir()
-        _fetch_small(hub.delivery(found, ["config.json"], hub.endpoint_of(endpoint)).fetches, folder, http)
-        said = of_config(folder)
-    return told | said | {"can": [one for one in said["can"] if one == "gguf"]}
+        asked = [ADAPTER_CONFIG if adapter else "config.json"]
+        _fetch_small(hub.delivery(found, asked, hub.endpoint_of(endpoint)).fetches, folder, http)
+        return told | (of_adapter(folder) if adapter else of_config(folder))
 
 
 @contextmanager
-def headers_only(name: str, endpoint: str) -> Iterator[Path]:
+def headers_only(name: str, endpoint: str, pickles: bool = False) -> Iterator[Path]:
     """A folder that opens like the checkpoint, for plans: all but the weights' values, which are not fetched.
 
-    Raises UserError those of `look`, hub_without_checkpoint, no_plan_of_pickles, damaged_weights.
+    With `pickles`, weights that cannot be looked into are left out. Raises UserError those of `look`,
+    hub_without_checkpoint, no_plan_of_pickles, damaged_weights.
     """
     found, chosen = _asked(name, endpoint)
-    if chosen[-1].endswith(".bin"):
+    if chosen[-1].endswith(".bin") and not pickles:
         raise UserError(
             "no_plan_of_pickles",
             f"{name} has its weights in PyTorch's own format, which cannot be looked into from afar.",
@@ -117,7 +125,7 @@ def headers_only(name: str, endpoint: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="deskside-") as place, client() as http:
         folder = Path(place) / name.rpartition("/")[2]
         folder.mkdir()
-        _fetch_small([one for one in fetches if not one.name.endswith(".safetensors")], folder, http)
+        _fetch_small([one for one in fetches if not one.name.endswith((".safetensors", ".bin"))], folder, http)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             weights = [one for one in fetches if one.name.endswith(".safetensors")]
             list(pool.map(lambda one: _header(one, folder / one.name, http), weights))
@@ -153,7 +161,7 @@ def _asked(name: str, endpoint: str) -> tuple[hub.Repository, list[str]]:
         return found, chosen
     raise UserError(
         "hub_without_checkpoint",
-        f"{name} holds no checkpoint: no config.json with weights beside it.",
+        f"{name} holds no checkpoint and no adapter: no config.json or adapter_config.json with weights beside it.",
         "If it holds a GGUF file, download that from the list of models.",
         name=name,
     )
@@ -162,24 +170,50 @@ def _asked(name: str, endpoint: str) -> tuple[hub.Repository, list[str]]:
 # Its way here -------------------------------------------------------------------------------------------------
 
 
-def converted(run: Run, params: dict[str, Any], job: Job) -> dict[str, Any]:
-    """`run` with the checkpoint fetched; the result's "source" says {repo, revision, folder, bytes, kept}.
+def brought(run: Run, params: dict[str, Any], job: Job, light: str = "") -> dict[str, Any]:
+    """`run` with all that its parameters name on a hub in folders here: source, base, models.
 
-    Further params: endpoint, keep_source (true). Raises UserError those of `look` and of downloads.
+    The result's "fetched" says of each {repo, revision, bytes, folder, kept}, and "source" what it says of `source`.
+    Of the parameter `light` only headers are asked for, and of all of them in a dry run. Further params: endpoint,
+    keep_source (true). Raises UserError those of `look` and of downloads.
     """
-    name, endpoint = hub_name(params["source"]), str(params.get("endpoint") or "")
+    endpoint, afar = str(params.get("endpoint") or ""), _afar(params, light)
+    folders: dict[str, Path] = {}
+    rows: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        for name in sorted(hub_names(params)):  # everybody in the same order, so that no two wait for each other
+            if name in afar:
+                folders[name] = stack.enter_context(headers_only(name, endpoint, pickles=bool(light)))
+                continue
+            folders[name] = _place(name)
+            stack.enter_context(_alone(folders[name], job))
+            rows.append(fetched(name, endpoint, job) | _kept(folders[name], params))
+        made = run(with_sources(params, lambda source: str(folders.get(hub_name(source), source))), job)
+        for row in rows:
+            if not row["kept"]:
+                shutil.rmtree(_place(row["repo"]))
+    own = [row for row in rows if row["repo"] == hub_name(str(params.get("source") or ""))]
+    return made | ({"fetched": rows} if rows else {}) | ({"source": own[0]} if own else {})
+
+
+def _afar(params: dict[str, Any], light: str) -> list[str]:
+    """The names of which headers are enough."""
     if params.get("dry_run"):
-        with headers_only(name, endpoint) as folder:
-            return run({**params, "source": str(folder)}, job)
+        return hub_names(params)
+    name = hub_name(str(params.get(light) or ""))
+    needed = not name or name in hub_names({**params, light: ""}) or _origin(checkpoints_folder() / name)
+    return [] if needed else [name]
+
+
+def _place(name: str) -> Path:
     place = checkpoints_folder() / name
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(place, job):
-        origin = fetched(name, endpoint, job)
-        made = run({**params, "source": str(place), "origin": origin}, job)
-        kept = bool(params.get("keep_source", True))
-        if not kept:
-            shutil.rmtree(place)
-    return made | {"source": {**origin, "folder": str(place) if kept else "", "kept": kept}}
+    return place
+
+
+def _kept(place: Path, params: dict[str, Any]) -> dict[str, Any]:
+    kept = bool(params.get("keep_source", True))
+    return {"folder": str(place) if kept else "", "kept": kept}
 
 
 def fetched(name: str, endpoint: str, job: Job) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from engine.api.errors import UserError
 from engine.api.folders import write_json
 
 SCHEMA = 1
+ORIGIN = ".deskside.json"  # in a folder that was fetched from a hub: which, and which revision of it
 FIGURES = ("kl_mean", "kl_p999", "top1", "ppl_a", "ppl_b", "ppl_ratio")
 MOST_LICENCE = 1 << 20  # bytes of a licence's text that is carried over
 MOST_CARD = 1 << 18  # bytes of a source's card that are looked at
@@ -137,7 +138,15 @@ def bars(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 def origin(source: Path, files: list[dict[str, Any]], stated: str = "") -> dict[str, Any]:
     """What a report says of the model that something was made of. `files`: as convert.digests gives them."""
-    return {"name": source.name, "files": files, "license": licence(source, stated)}
+    return {"name": source.name, "files": files, "license": licence(source, stated)} | hub_of(source)
+
+
+def hub_of(folder: Path) -> dict[str, str]:
+    """Where a checkpoint's folder was fetched: {"base": its name on the hub, "revision"}; {} if it was not."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        said = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+        return {"base": str(said["repo"]), "revision": str(said["revision"])}
+    return {}
 
 
 def licence(source: Path, stated: str = "") -> dict[str, str]:

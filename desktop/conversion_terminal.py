@@ -43,7 +43,7 @@ def absolute(params: Data) -> Data:
     found = {
         n: str(Path(v).expanduser().absolute())
         for n, v in params.items()
-        if n in paths and isinstance(v, str) and v not in words and not (n == "source" and hub_name(v))
+        if n in paths and isinstance(v, str) and v not in words and not (n in ("source", "base") and hub_name(v))
     }
     return params | found
 

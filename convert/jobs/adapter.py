@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from convert import hub_source
 from convert.adapter import entries_of, placed, planned
 from convert.checkpoint import open_checkpoint
 from convert.config import Config, read_config
@@ -17,6 +18,7 @@ from convert.refusals import refuse
 from convert.report import Facts, origin, report_file
 from convert.stream import write
 from engine.api.errors import UserError
+from engine.api.hub_names import hub_names
 from engine.api.job import Job
 
 
@@ -26,6 +28,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     Gives path, bytes, sha256, alpha, tensors (how many), family, report. Raises UserError needs_merging,
     adapter_of_another and others.
     """
+    if hub_names(params):
+        return hub_source.brought(run, params, job, light="base")
     out = Path(params["out"])
     adapter = open_adapter(Path(params["source"]))
     config = base_config(Path(params["base"]))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert import report
+from convert import hub_source, report
 from convert.adapter import Placed, planned
 from convert.checkpoint import FLOATS, Checkpoint, Source, open_checkpoint
 from convert.config import Config
@@ -37,6 +37,7 @@ from convert.stages import stage
 from convert.stream import write
 from convert.values import as_float32
 from engine.api.errors import UserError
+from engine.api.hub_names import hub_names
 from engine.api.job import Job
 
 IN_BLOCKS = r".*\.\d+\..*weight"
@@ -57,6 +58,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     sha256, alpha, tensors, kept, before, comparison, report, warnings, notes}. Raises UserError bad_rank,
     nothing_to_factor, not_made_of, packed_base, unknown_type, wrong_importance and those of opening.
     """
+    if hub_names(params):
+        return hub_source.brought(run, params, job)
     rank = rank_of(params.get("rank"))
     return _adapter(params, rank, job) if params.get("of") else _rounded(params, rank, job)
 

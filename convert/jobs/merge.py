@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from convert import hub_source
 from convert.checkpoint import Checkpoint, open_checkpoint
 from convert.digests import Digests
 from convert.finish import publish_checkpoint
@@ -16,10 +17,12 @@ from convert.note import note, told
 from convert.report import Facts, licence, origin, report_file, without_folders
 from convert.safetensors_file import Wanted, write_checkpoint
 from engine.api.errors import UserError
+from engine.api.hub_names import hub_names
 from engine.api.job import Job
 
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".index.json", ".onnx", ".pt", ".pth", ".h5", ".msgpack")
 LARGEST_COPIED = 64 << 20
+SETTINGS = ("method", "models", "base", "type", "seed")
 DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16", "": ""}
 
 
@@ -30,13 +33,15 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     warnings, notes. Raises UserError bad_merge,
     not_alike, adapter_of_another, packed_base and those of opening.
     """
+    if hub_names(params):
+        return hub_source.brought(run, params, job)
     tensors, read = _tensors(params)
     out, folder = Path(params["out"]), job.folder / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     files = write_checkpoint(folder, tensors, job, read)
     copy_rest(read[0].folder, folder)
-    said = without_folders({name: value for name, value in params.items() if name != "out"})
+    said = without_folders({name: value for name, value in params.items() if name in SETTINGS})
     (folder / "merge.json").write_text(json.dumps(said, indent=2, ensure_ascii=False), encoding="utf-8")
     dtype = open_checkpoint(folder).dtype()
     notes = _licences(read)
@@ -99,7 +104,12 @@ def plain(folder: Path) -> Checkpoint:
 
 
 def copy_rest(source: Path, target: Path) -> None:
-    """Config, tokenizer, templates and licence of the first model."""
+    """Config, tokenizer, templates and licence of the first model; not what we noted in its folder."""
     for file in source.iterdir():
-        if file.is_file() and not file.name.endswith(WEIGHTS) and file.stat().st_size <= LARGEST_COPIED:
+        if (
+            file.is_file()
+            and not file.name.startswith(".")
+            and not file.name.endswith(WEIGHTS)
+            and file.stat().st_size <= LARGEST_COPIED
+        ):
             shutil.copyfile(file, target / file.name)

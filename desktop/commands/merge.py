@@ -10,6 +10,7 @@ from desktop.conversion_terminal import run_job
 from desktop.pipe import EnginePipe
 from desktop.text import bytes_text, tr
 from engine.api.errors import UserError
+from engine.api.hub_names import hub_name
 
 HELP = "convert_shape.help_merge"
 METHODS = ("adapter", "linear", "slerp", "ties", "dare")
@@ -36,12 +37,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(text: str) -> dict[str, Any]:
-    """A folder, and after colons its weight and its density; a folder's own name may hold colons."""
+    """A folder or a name on a hub, and after colons its weight and density; a folder's own name may hold colons."""
     path, figures = text, list[str]()
-    while len(figures) < 2 and not Path(path).expanduser().exists() and ":" in path:
+    while len(figures) < 2 and not Path(path).expanduser().exists() and not hub_name(path) and ":" in path:
         path, _, figure = path.rpartition(":")
         figures.insert(0, figure)
-    found: dict[str, Any] = {"path": str(Path(path).expanduser().absolute())}
+    found: dict[str, Any] = {"path": hub_name(path) or str(Path(path).expanduser().absolute())}
     try:
         return found | dict(zip(("weight", "density"), map(float, figures), strict=False))
     except ValueError:

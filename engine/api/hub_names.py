@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 _PART = r"[A-Za-z0-9_][\w.-]{0,95}"
 _NAME = re.compile(rf"(?:https?://[^/\s]+/|hf\.co/|hf:)?({_PART}/{_PART}?)(?:/tree/[^/\s]+)?/?", re.ASCII)
@@ -17,3 +19,31 @@ def hub_name(source: str) -> str:
     if not match or ".." in source or source.lower().endswith(_FILES) or Path(source).exists():
         return ""
     return match[1]
+
+
+def hub_names(params: dict[str, Any]) -> list[str]:
+    """The models on a hub that a job of conversion is to read, in order and once each."""
+    found: dict[str, None] = {}
+
+    def take(source: str) -> str:
+        if name := hub_name(source):
+            found[name] = None
+        return source
+
+    with_sources(params, take)
+    return list(found)
+
+
+def with_sources(params: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """Parameters of a job of conversion with what they read changed: source, base, and the path of each of models."""
+    said = {name: change(str(params[name])) for name in ("source", "base") if params.get(name)}
+    models = params.get("models")
+    if isinstance(models, list):
+        return params | said | {"models": [_changed(model, change) for model in models]}
+    return params | said
+
+
+def _changed(model: Any, change: Callable[[str], str]) -> Any:
+    if not isinstance(model, dict) or not model.get("path"):
+        return model
+    return model | {"path": change(str(model["path"]))}
