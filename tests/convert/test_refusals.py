@@ -153,6 +153,7 @@ def test_no_refused_architecture_is_claimed_without_a_condition() -> None:
         ("BertModel", {"hidden_act": "relu"}, "hidden_act"),
         ("BertModel", {"position_embedding_type": "relative_key"}, "position_embedding_type"),
         ("RobertaModel", {"hidden_act": "silu"}, "hidden_act"),
+        ("DeepseekV32ForCausalLM", {"index_head_dim": 96}, "index_head_dim"),
         ("GPTBigCodeForCausalLM", {"n_head": 4, "activation_function": "relu"}, "activation_function"),
     ],
 )
