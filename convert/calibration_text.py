@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convert.note import note, spoken
 from engine.api.errors import UserError
 
 FOLDER = Path(__file__).parent / "calibration"
@@ -123,10 +124,10 @@ def _read(path: Path, most: int) -> str:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
     if b"\0" in data:
-        raise _unreadable(path, "it is no plain text")
+        raise _unreadable(path, note("no_plain_text", "it is no plain text"))
     text = data.decode("utf-8-sig", "replace")
     if text.count("\ufffd") > 1 + len(text) // 100:
-        raise _unreadable(path, "it is not written in UTF-8")
+        raise _unreadable(path, note("no_utf8", "it is not written in UTF-8"))
     return _texts_of_lines(text) if path.suffix == ".jsonl" else text
 
 
@@ -150,5 +151,5 @@ def _unreadable(path: Path, reason: str) -> UserError:
         f"{path.name} cannot be used as a text: {reason}.",
         "Choose a plain text file.",
         name=path.name,
-        reason=reason,
+        reason=spoken(reason),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.config import Config, read_config
+from convert.note import note, spoken
 from convert.operations import Array
 from engine.api.errors import UserError
 from models import safetensors_header
@@ -142,14 +143,18 @@ def open_weights(folder: Path, config: Config, kinds: tuple[tuple[str, str], ...
 def add(checkpoint: Checkpoint, source: Source) -> None:
     """Put a tensor into a checkpoint. Raises UserError damaged_weights if it is there already."""
     if source.name in checkpoint.tensors:
-        raise damaged_weights(source.file, f"{source.name} is there twice")
+        raise damaged_weights(source.file, note("there_twice", "{name} is there twice", name=source.name))
     checkpoint.tensors[source.name] = source
 
 
 def damaged_weights(name: str, reason: str) -> UserError:
     """The error of a file that is not what it says."""
     return UserError(
-        "damaged_weights", f"{name} is damaged: {reason}.", "Download this file again.", name=name, reason=reason
+        "damaged_weights",
+        f"{name} is damaged: {reason}.",
+        "Download this file again.",
+        name=name,
+        reason=spoken(reason),
     )
 
 

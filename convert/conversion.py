@@ -15,7 +15,7 @@ from convert.keys import entries_of
 from convert.metadata import general_entries
 from convert.note import told
 from convert.plan import FILE_TYPES, Plan, Planned, counts_of, tensors_of
-from convert.quantized_stream import types_of
+from convert.quantized_stream import types_of, with_notes
 from convert.recipe import Recipe, recipe
 from convert.refusals import refuse
 from convert.stream import Written
@@ -52,8 +52,9 @@ def prepare(source: Path, wished: str, imatrix: bool = False, overrides: Iterabl
     tensors = tensors_of(family, checkpoint, _base(chosen, checkpoint))
     entries = _entries(identity, family, checkpoint, vocabulary, tensors, chosen.file_type, notes)
     if _mixed(chosen):
-        types = types_of(chosen, tensors, entries, imatrix)
-        tensors = tensors_of(family, checkpoint, _base(chosen, checkpoint), types)
+        choices = types_of(chosen, tensors, entries, imatrix)
+        types = {name: choice.type for name, choice in choices.items()}
+        tensors = with_notes(tensors_of(family, checkpoint, _base(chosen, checkpoint), types), choices)
     return Ready(checkpoint, family, Plan(identity, entries, tensors, (*notes, *vocabulary.notes)), vocabulary)
 
 
@@ -96,6 +97,7 @@ def shown(ready: Ready, written: Written | None = None) -> dict[str, Any]:
             "bytes": tensor.bytes,
             "source": tensor.dtype,
             "note": tensor.note,
+            "told": told([tensor.note])[0],
         }
         for tensor in ready.plan.tensors
     ]

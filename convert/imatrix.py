@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.note import note, spoken
 from engine.api.errors import UserError
 from models.gguf_header import parts
 from models.gguf_reader import read_raw
@@ -187,26 +188,26 @@ def read(path: Path) -> Imatrix:
     found = _read_gguf(path) if magic == MAGIC else _read_dat(path)
     for name, sums in found.sums.items():
         if not np.isfinite(sums).all() or (sums < 0).any() or (found.counts[name] < 0).any():
-            _bad(path, f"{name} holds numbers that are no sums of squares")
+            _bad(path, note("no_sums", "{name} holds numbers that are no sums of squares", name=name))
     return found
 
 
 def _read_gguf(path: Path) -> Imatrix:
     raw = read_raw(path)
     if raw.values.get("general.type") != "imatrix":
-        _bad(path, "it holds something else")
+        _bad(path, note("something_else", "it holds something else"))
     arrays = _arrays(path)
     found = Imatrix({}, {}, _datasets(raw.values), _count(raw.values, "count"), _count(raw.values, "size"))
     for name in sorted(name.removesuffix(SUMS) for name in arrays if name.endswith(SUMS)):
         sums, counts = arrays[name + SUMS], arrays.get(name + COUNTS)
         if counts is None or sums.dtype != np.float32 or counts.dtype != np.float32 or sums.size % counts.size:
-            _bad(path, f"{name} has sums and counts that do not belong together")
+            _bad(path, note("sums_and_counts", "{name} has sums and counts that do not belong together", name=name))
         if not np.isfinite(counts).all() or counts.max() >= 1 << 53:
-            _bad(path, f"{name} has impossible counts")
+            _bad(path, note("impossible_counts", "{name} has impossible counts", name=name))
         found.counts[name] = np.rint(counts.ravel()).astype(np.int64)
         found.sums[name] = sums.reshape(len(found.counts[name]), -1).astype(np.float64)
     if not found.sums:
-        _bad(path, "it has no entries")
+        _bad(path, note("no_entries", "it has no entries"))
     return found
 
 
@@ -242,9 +243,9 @@ def _read_dat(path: Path) -> Imatrix:
             found.counts[name] = np.array([max(calls, 1) * USUAL_CHUNK], np.int64)
             found.chunks = max(found.chunks, calls)
     except (struct.error, ValueError, OverflowError):
-        _bad(path, "it is neither of llama.cpp's formats, or ends too early")
+        _bad(path, note("neither_format", "it is neither of llama.cpp's formats, or ends too early"))
     if not found.sums:
-        _bad(path, "it has no entries")
+        _bad(path, note("no_entries", "it has no entries"))
     return found
 
 
@@ -264,5 +265,5 @@ def _bad(path: Path, reason: str) -> NoReturn:
         f"{path.name} is no importance matrix that can be used: {reason}.",
         "Choose another file, or make one.",
         name=path.name,
-        reason=reason,
+        reason=spoken(reason),
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from convert.checkpoint import FLOATS, Checkpoint, Source
 from convert.lora import Adapter, Pair
 from convert.merge_methods import NAME, Share, Stack
+from convert.note import note, spoken
 from convert.operations import Laid, laid
 from convert.safetensors_file import Wanted
 from convert.values import as_float32
@@ -42,11 +43,22 @@ def recipe_of(params: dict[str, Any], base: bool) -> Recipe:
     if not 2 <= len(shares) + (len(shares) == 1 and method.NEEDS_BASE) <= 16 or any(
         share.weight <= 0 or not 0 < share.density <= 1 for share in shares
     ):
-        raise _bad("weights must be above 0, densities above 0 and at most 1, and there must be two models or more")
+        raise _bad(
+            note(
+                "merge_numbers",
+                "weights must be above 0, densities above 0 and at most 1, and there must be two models or more",
+            )
+        )
     if method.NEEDS_BASE and not base:
-        raise _bad(f"{params['method']} needs the base that the models were trained from")
+        raise _bad(
+            note(
+                "merge_without_base",
+                "{method} needs the base that the models were trained from",
+                method=params["method"],
+            )
+        )
     if params["method"] == "slerp" and len(shares) != 2:
-        raise _bad("slerp goes between two models")
+        raise _bad(note("slerp_of_two", "slerp goes between two models"))
     return Recipe(method, shares, int(params.get("seed") or 0))
 
 
@@ -55,12 +67,12 @@ def _number(model: dict[str, Any], name: str) -> float:
     try:
         return 1.0 if value is None else float(value)
     except (TypeError, ValueError):
-        raise _bad(f"{name} is no number: {value!r}") from None
+        raise _bad(note("no_number", "{name} is no number: {value}", name=name, value=repr(value))) from None
 
 
 def _bad(reason: str) -> UserError:
     return UserError(
-        "bad_merge", f"These models cannot be merged so: {reason}.", "Change it and try again.", reason=reason
+        "bad_merge", f"These models cannot be merged so: {reason}.", "Change it and try again.", reason=spoken(reason)
     )
 
 

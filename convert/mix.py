@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from convert.note import note, spoken
 from convert.recipe import Recipe, Rule, recipe
 from engine.api.errors import UserError
 from engine.llama.ggml_types import ABORTS_WITHOUT, BLOCKS, NEEDS_IMPORTANCE, PLAIN, fits
@@ -253,7 +254,9 @@ class _Mixing:
         """llama.cpp gives up on a mixture of experts whose layers are not numbered."""
         asked = part.startswith("ffn_") and self.facts.experts > 1 and self.recipe.raises
         if asked and not 0 <= _layer(name) < self.facts.layers:
-            raise odd_tensor(name, f"belongs to none of the {self.facts.layers} layers")
+            raise odd_tensor(
+                name, note("of_no_layer", "belongs to none of the {count} layers", count=self.facts.layers)
+            )
 
 
 def odd_tensor(name: str, reason: str) -> UserError:
@@ -263,7 +266,7 @@ def odd_tensor(name: str, reason: str) -> UserError:
         f"The tensor {name[:80]} {reason}.",
         "Choose another type, or another file of the model.",
         name=name[:80],
-        reason=reason,
+        reason=spoken(reason),
     )
 
 
@@ -272,7 +275,15 @@ def _fallback(name: str, columns: int, wanted: str) -> str:
         return wanted
     smaller = _SMALLER.get(wanted)
     if smaller is None and BLOCKS[wanted][0] > 32:
-        raise odd_tensor(name, f"has rows of {columns} numbers, which do not fill blocks of {wanted}")
+        raise odd_tensor(
+            name,
+            note(
+                "rows_of",
+                "has rows of {columns} numbers, which do not fill blocks of {type}",
+                columns=columns,
+                type=wanted,
+            ),
+        )
     return smaller if smaller and fits(columns, smaller) else "F16"
 
 

@@ -23,6 +23,11 @@ def note(code: str, text: str, **values: Any) -> Note:
     return made
 
 
+def spoken(reason: str) -> str | dict[str, Any]:
+    """A reason as an error's value: a note with its code, so that the error can be said in another language whole."""
+    return told([reason])[0] if isinstance(reason, Note) else reason
+
+
 def again(said: dict[str, Any]) -> str:
     """What `told` gave, as a note again."""
     if not said["code"]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from convert.checkpoint import DTYPES, Checkpoint, Mapped, Source, add, damaged_weights
+from convert.note import note
 from convert.operations import Array
 from engine.api.errors import UserError
 
@@ -60,7 +61,7 @@ def add_pickled(checkpoint: Checkpoint, path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             named = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
             if archive.getinfo(named).file_size > LARGEST_PICKLE:
-                raise damaged_weights(path.name, "its list of tensors is larger than any")
+                raise damaged_weights(path.name, note("list_too_large", "its list of tensors is larger than any"))
             tensors = _Reader(io.BytesIO(archive.read(named)), path.name).load()
             places = {name: _place(path, archive.getinfo(name)) for name in archive.namelist() if "/data/" in name}
     except (zipfile.BadZipFile, StopIteration):
@@ -83,7 +84,7 @@ def _add_all(checkpoint: Checkpoint, path: Path, tensors: Any, places: dict[str,
             continue
         start, size = places.get(f"{folder}/data/{tensor.storage.key}", (0, 0))
         if not _inside(tensor, size):
-            raise damaged_weights(path.name, f"{name} is cut off")
+            raise damaged_weights(path.name, note("cut_off", "{name} is cut off", name=name))
         look = partial(_view, mapped, start, tensor)
         add(checkpoint, Source(name, tensor.shape, tensor.storage.dtype, look, path.name))
 

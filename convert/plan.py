@@ -13,6 +13,7 @@ import numpy as np
 from convert.checkpoint import DTYPES, Checkpoint, Source
 from convert.family import Entries, Family, Rule, filled
 from convert.gguf_file import header_bytes, padded
+from convert.note import note
 from convert.operations import Laid, laid
 from convert.values import TYPES, row_bytes
 from engine.api.errors import UserError
@@ -156,11 +157,16 @@ def type_of(family: Family, name: str, shape: tuple[int, ...], wished: str) -> t
     for each, kind in family.types:
         if re.fullmatch(each, name):
             chosen = ("F16" if wished == "F16" else "F32") if kind == "F16/F32" else kind
-            return chosen, "the family wants it so"
+            return chosen, note("family_wants", "the family wants it so")
     if len(shape) <= 1 or not name.endswith(".weight") or ALWAYS_F32.fullmatch(name):
-        return "F32", "" if wished == "F32" else "always F32"
+        return "F32", "" if wished == "F32" else note("always_f32", "always F32")
     if shape[-1] % TYPES[wished][1]:
-        return "F16", f"its rows of {shape[-1]} are not a multiple of {TYPES[wished][1]}"
+        return "F16", note(
+            "rows_no_multiple",
+            "its rows of {columns} are not a multiple of {block}",
+            columns=shape[-1],
+            block=TYPES[wished][1],
+        )
     return wished, ""
 
 
@@ -197,12 +203,12 @@ def _placed(
                 name=name,
             )
         names.add(name)
-        kind, note = type_of(family, name, shape, wished) if work else ("F32", "")
+        kind, why = type_of(family, name, shape, wished) if work else ("F32", "")
         kind = types.get(name, kind)
         if work and packed_of(work):
-            kind, note = dtype, "it is published so, and kept"
+            kind, why = dtype, note("published_so", "it is published so, and kept")
         size = row_bytes(kind, shape[-1]) * int(np.prod(shape[:-1], dtype=np.int64)) if shape else row_bytes(kind, 1)
-        found.append(Planned(name, shape, kind, offset, size, dtype, work, number, values, note))
+        found.append(Planned(name, shape, kind, offset, size, dtype, work, number, values, why))
         offset += padded(size)
     return tuple(found)
 

@@ -10,6 +10,7 @@ from convert.conversion import Ready
 from convert.dequantize import unpacked
 from convert.keys import entries_of
 from convert.metadata import general_entries
+from convert.note import note
 from convert.plan import FILE_TYPES, Plan, Planned, counts_of, tensors_of
 from convert.projectors import projector_of
 from convert.vision import ARCH, no_eyes
@@ -18,8 +19,11 @@ from engine.api.errors import UserError
 
 NOTES = {
     "llava": (
-        "llama.cpp puts this kind's summary of a picture behind its patches instead of before them, so it sees them "
-        "one patch aside; newer kinds of models that see are not concerned.",
+        note(
+            "one_patch_aside",
+            "llama.cpp puts this kind's summary of a picture behind its patches instead of before them, so it sees "
+            "them one patch aside; newer kinds of models that see are not concerned.",
+        ),
     )
 }
 

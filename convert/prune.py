@@ -16,6 +16,7 @@ from typing import Any
 from convert.block_influence import least
 from convert.gguf_file import ALIGNMENT
 from convert.gguf_source import GGUF
+from convert.note import note, spoken
 from engine.api.errors import UserError
 from models.gguf_reader import Tensor, read_raw
 from models.gguf_types import SCALARS
@@ -90,11 +91,13 @@ def _period(model: GGUF, arch: str) -> int:
 def chosen(blocks: Blocks, found: dict[int, float], count: int) -> list[int]:
     """The `count` blocks that matter least by their scores. Raises UserError bad_layers."""
     if not 0 < count <= blocks.trunk - 2:
-        raise _bad(f"between 1 and {blocks.trunk - 2} blocks can be left out", blocks)
+        raise _bad(note("prune_between", "between 1 and {most} blocks can be left out", most=blocks.trunk - 2), blocks)
     if blocks.period == 1:
         return told_apart(blocks, least({block: found[block] for block in range(blocks.trunk)}, count))
     if count % blocks.period:
-        raise _bad(f"only whole groups of {blocks.period} blocks can be left out", blocks)
+        raise _bad(
+            note("prune_groups", "only whole groups of {period} blocks can be left out", period=blocks.period), blocks
+        )
     return told_apart(blocks, _groups(blocks, found, count))
 
 
@@ -108,20 +111,42 @@ def _groups(blocks: Blocks, found: dict[int, float], count: int) -> list[int]:
         if len(taken) < count and not taken & group:
             taken |= group
     if len(taken) < count:
-        raise _bad(f"only {len(taken)} blocks can be left out in whole groups of {blocks.period}", blocks)
+        raise _bad(
+            note(
+                "prune_only",
+                "only {count} blocks can be left out in whole groups of {period}",
+                count=len(taken),
+                period=blocks.period,
+            ),
+            blocks,
+        )
     return sorted(taken)
 
 
 def checked(blocks: Blocks, layers: Sequence[Any]) -> list[int]:
     """Blocks that a person names, in order. Raises UserError bad_layers."""
     if not all(isinstance(layer, int) and not isinstance(layer, bool) for layer in layers):
-        raise _bad("blocks are named by their numbers", blocks)
+        raise _bad(note("prune_numbers", "blocks are named by their numbers"), blocks)
     wanted = sorted(set(layers))
     if not wanted or wanted[0] < 1 or wanted[-1] > blocks.trunk - 2:
-        raise _bad(f"the blocks 1 to {blocks.trunk - 2} can be left out, not the first and the last", blocks)
+        raise _bad(
+            note(
+                "prune_which",
+                "the blocks 1 to {most} can be left out, not the first and the last",
+                most=blocks.trunk - 2,
+            ),
+            blocks,
+        )
     stay = [block for block in range(blocks.all) if block not in wanted]
     if any(old % blocks.period != new % blocks.period for new, old in enumerate(stay)):
-        raise _bad(f"every block that stays must keep its place in a pattern of {blocks.period}", blocks)
+        raise _bad(
+            note(
+                "prune_pattern",
+                "every block that stays must keep its place in a pattern of {period}",
+                period=blocks.period,
+            ),
+            blocks,
+        )
     return told_apart(blocks, wanted)
 
 
@@ -129,7 +154,16 @@ def told_apart(blocks: Blocks, layers: list[int]) -> list[int]:
     """The same blocks. Raises UserError bad_layers where llama.cpp would take what is left for another model."""
     counts = (blocks.all, blocks.all - len(layers))
     if any(count in _TELLING.get(blocks.arch, ()) for count in counts):
-        raise _bad(f"llama.cpp tells {blocks.arch} models of {counts[0]} and {counts[1]} blocks apart", blocks)
+        raise _bad(
+            note(
+                "prune_told_apart",
+                "llama.cpp tells {arch} models of {before} and {after} blocks apart",
+                arch=blocks.arch,
+                before=counts[0],
+                after=counts[1],
+            ),
+            blocks,
+        )
     return layers
 
 
@@ -189,7 +223,7 @@ def _no_prune(name: str, reason: str) -> UserError:
         f"No blocks can be left out of {name}: {reason}.",
         "Quantize it to a smaller type instead.",
         name=name,
-        reason=reason,
+        reason=spoken(reason),
     )
 
 
@@ -198,6 +232,6 @@ def _bad(reason: str, blocks: Blocks) -> UserError:
         "bad_layers",
         f"These blocks cannot be left out: {reason}.",
         "Choose others.",
-        reason=reason,
+        reason=spoken(reason),
         blocks=blocks.all,
     )

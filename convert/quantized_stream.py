@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.family import Entries
-from convert.mix import Facts, types_for
+from convert.mix import Choice, Facts, choices
+from convert.note import note
 from convert.operations import Array, Laid
 from convert.plan import Planned
 from convert.recipe import Recipe
@@ -18,10 +20,21 @@ from convert.values import PLAIN, Loss, as_float32, encode
 Importance = Mapping[str, NDArray[np.float32]]
 
 
-def types_of(chosen: Recipe, tensors: tuple[Planned, ...], entries: Entries, imatrix: bool) -> dict[str, str]:
+def types_of(chosen: Recipe, tensors: tuple[Planned, ...], entries: Entries, imatrix: bool) -> dict[str, Choice]:
     """The type of every tensor that a recipe quantizes. Raises UserError odd_tensor, bad_override."""
     shapes = {tensor.name: tensor.shape[::-1] or (1,) for tensor in tensors}
-    return types_for(chosen, shapes, facts_of(entries), imatrix)
+    return choices(chosen, shapes, facts_of(entries), imatrix)
+
+
+def with_notes(tensors: tuple[Planned, ...], found: dict[str, Choice]) -> tuple[Planned, ...]:
+    """The tensors, each with why it is not of the type the recipe wanted."""
+    text = "instead of {wanted}: its rows do not fit"
+    return tuple(
+        replace(tensor, note=note("instead_of", text, wanted=found[tensor.name].wanted))
+        if tensor.name in found and found[tensor.name].fallback
+        else tensor
+        for tensor in tensors
+    )
 
 
 def facts_of(entries: Entries) -> Facts:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from convert.note import note, spoken
 from engine.api.errors import UserError
 from engine.llama.ggml_types import PLAIN, WRITABLE
 
@@ -134,9 +135,13 @@ def with_overrides(chosen: Recipe, overrides: Iterable[Sequence[str]]) -> Recipe
     if not added:
         return chosen
     if chosen.plain:
-        raise bad_override(added[0].pattern, f"{chosen.id} copies all tensors in one format")
+        raise bad_override(
+            added[0].pattern, note("copies_all", "{type} copies all tensors in one format", type=chosen.id)
+        )
     if len(added) > MOST_OVERRIDES:
-        raise bad_override(added[0].pattern, f"there are more than {MOST_OVERRIDES} overrides")
+        raise bad_override(
+            added[0].pattern, note("many_overrides", "there are more than {most} overrides", most=MOST_OVERRIDES)
+        )
     return replace(chosen, overrides=added + chosen.overrides)
 
 
@@ -147,16 +152,16 @@ def bad_override(pattern: str, reason: str) -> UserError:
         f"The override {pattern[:80]!r} cannot be used: {reason}.",
         "Write it as PATTERN=TYPE, for example attn_v=Q6_K.",
         pattern=pattern[:80],
-        reason=reason,
+        reason=spoken(reason),
     )
 
 
 def _override(item: Sequence[str]) -> Override:
     if isinstance(item, str) or len(item) != 2 or not all(isinstance(part, str) for part in item):
-        raise bad_override(str(item), "it is not a pattern and a type")
+        raise bad_override(str(item), note("no_pattern_and_type", "it is not a pattern and a type"))
     pattern, type = item[0], item[1].strip().upper()
     if type not in WRITABLE or (type in PLAIN and type == "F32"):
-        raise bad_override(pattern, f"{item[1][:20]!r} is no type of weights")
+        raise bad_override(pattern, note("no_type", "{type} is no type of weights", type=repr(item[1][:20])))
     _check_pattern(pattern)
     return Override(pattern, type)
 
@@ -169,11 +174,22 @@ def _check_pattern(pattern: str) -> None:
         if not piece or (
             pattern[at : at + 1] == ")" and pattern[piece.end() : piece.end() + 1] in ("*", "+", "?", "{")
         ):
-            raise bad_override(pattern, f"what stands at {pattern[at : at + 12]!r} is not understood here")
+            raise bad_override(
+                pattern,
+                note(
+                    "pattern_place", "what stands at {place} is not understood here", place=repr(pattern[at : at + 12])
+                ),
+            )
         at, many = piece.end(), many + (bool(piece["times"]) or piece[0].startswith("("))
     if not pattern or len(pattern) > LONGEST_PATTERN or many > MOST_OPEN:
         raise bad_override(
-            pattern, f"it is empty, over {LONGEST_PATTERN} characters, or repeats over {MOST_OPEN} times"
+            pattern,
+            note(
+                "pattern_size",
+                "it is empty, over {long} characters, or repeats over {times} times",
+                long=LONGEST_PATTERN,
+                times=MOST_OPEN,
+            ),
         )
     try:
         re.compile(pattern)

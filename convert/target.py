@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convert.mix import choices, odd_tensor
+from convert.note import note
 from convert.quantize_plan import Source, preview, tensor_bytes
 from convert.recipe import Override, Recipe, recipe
 from engine.api.errors import UserError
@@ -154,7 +155,7 @@ class _Rows:
 
         for name, type in source.types.items():
             if type in _UNREAD:
-                raise odd_tensor(name, f"is in {type}, which cannot be measured")
+                raise odd_tensor(name, note("unmeasured_type", "is in {type}, which cannot be measured", type=type))
         self.source = source
         self._tensors = {tensor.name: tensor for file in source.files for tensor in GGUFReader(file).tensors}
 

@@ -54,7 +54,21 @@ def error_text(error: UserError) -> tuple[str, str]:
     text = find(f"errors.{error.code}")
     if text is None:
         return error.text, error.hint
-    return _filled(text, error.values), ""
+    return _filled(text, {name: _said(value) for name, value in error.values.items()}), ""
+
+
+def _said(value: object) -> object:
+    """A value as it is, or in the current language where it is a note: {"code", "values", "text"}."""
+    return note_words(value) if isinstance(value, dict) and "code" in value and "text" in value else value
+
+
+def note_words(note: object) -> str:
+    """A note of a conversion in the current language; as it is where it has no words of its own."""
+    said = note if isinstance(note, dict) else {}
+    text, values = find(f"convert_notes.{said.get('code')}"), said.get("values")
+    if text is None:
+        return str(said.get("text") or "")
+    return _filled(text, values if isinstance(values, dict) else {})
 
 
 @cache

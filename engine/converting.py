@@ -92,14 +92,14 @@ def start(
     _check_told(kind, params)
     said = _placed(core, kind, params)
     replace = said.pop("replace", False)
-    _check_there(said)
     out, folder = _out(said), work_folder(kind, said)
     with _starting:
         _check_place(folder)
         under_way = _make_way(core, kind, said)
-        if kind != "compare" and not under_way:
-            _check_free(out, replace)
         if not under_way:
+            if kind != "compare":
+                _check_free(out, replace)
+            _check_there(said)
             ready()
         return core.runner.start(kind, title or out.name, folder, said)
 
@@ -109,13 +109,12 @@ def _check_free(out: Path, replace: bool) -> None:
 
     Raises UserError already_there, folder_there.
     """
+    hint = "Choose another name, or delete it first."
+    if out.exists() and not replace:
+        raise UserError("already_there", f"{out.name} is there already.", hint, name=out.name)
     if out.is_dir() and any(out.iterdir()):
         text = f"There is a folder {out.name} already, and it is not empty."
-        raise UserError("folder_there", text, "Choose another name, or delete it first.", name=out.name)
-    if out.exists() and not out.is_dir() and not replace:
-        raise UserError(
-            "already_there", f"{out.name} is there already.", "Choose another name, or delete it first.", name=out.name
-        )
+        raise UserError("folder_there", text, hint, name=out.name)
 
 
 def _check_told(kind: str, params: dict[str, Any]) -> None:

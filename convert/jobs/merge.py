@@ -13,7 +13,7 @@ from convert.digests import Digests
 from convert.finish import publish_checkpoint
 from convert.lora import open_adapter
 from convert.merging import merged, recipe_of, with_adapter
-from convert.note import note, told
+from convert.note import note, spoken, told
 from convert.report import Facts, licence, origin, report_file, without_folders
 from convert.safetensors_file import Wanted, write_checkpoint
 from engine.api.errors import UserError
@@ -81,7 +81,7 @@ def _tensors(params: dict[str, Any]) -> tuple[list[Wanted], list[Checkpoint]]:
                 "bad_merge",
                 "These models cannot be merged so: an adapter needs its base.",
                 "Change it and try again.",
-                reason="an adapter needs its base",
+                reason=spoken(note("adapter_without_base", "an adapter needs its base")),
             )
         adapter = open_adapter(paths[0])
         return with_adapter(base, adapter, dtype), [base, adapter.weights]

@@ -35,7 +35,7 @@ def look_at_ends(entries: Entries) -> tuple[str, ...]:
                 "Download config.json, generation_config.json and tokenizer_config.json again.",
             )
         return (
-            "no file names the token that ends a text; llama.cpp knows one by its looks",
+            note("end_by_its_looks", "no file names the token that ends a text; llama.cpp knows one by its looks"),
             *_rendered(template, entries, ends),
         )
     return _rendered(template, entries, ends)

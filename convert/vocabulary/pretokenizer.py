@@ -11,6 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary.source import Source, objects, part
 from engine.api.errors import UserError
 
@@ -70,14 +71,20 @@ def recognize(source: Source, chosen: str = "") -> tuple[str, tuple[str, ...]]:
     if chosen:
         if table().way(chosen) is None:
             raise _unknown(chosen, _nearest((chosen,), [way.names for way in table().ways]))
-        return chosen, (f"the pre-tokenizer {chosen} was chosen, not recognized",)
+        return chosen, (note("pre_chosen", "the pre-tokenizer {name} was chosen, not recognized", name=chosen),)
     structure = tuple(steps(source.fast))
     named = by_hash(source)
     ways = [way for way in table().ways if structure in way.spellings]
     if ways:
         return _of(ways[0], named, source), ()
     if named and table().way(named):
-        return named, (f"the pre-tokenizer {named} was recognized by what it does, its structure is not known",)
+        return named, (
+            note(
+                "pre_by_hash",
+                "the pre-tokenizer {name} was recognized by what it does, its structure is not known",
+                name=named,
+            ),
+        )
     raise _unknown(_shown(source.fast), _nearest(structure, [way.spellings[0] for way in table().ways]))
 
 

@@ -20,7 +20,7 @@ from desktop.widgets.conversion.doors import DoorForm, doors_for
 from desktop.widgets.conversion.gguf_form import GgufForm
 from desktop.widgets.conversion.lines import Problem, Waiting
 from desktop.widgets.conversion.recent import RecentReports
-from desktop.widgets.conversion.report_view import ReportView, explanation
+from desktop.widgets.conversion.report_view import FOLDERS, ReportView, explanation
 from desktop.widgets.conversion.source import SourceCard, SourceField
 from desktop.widgets.conversion.tensors_dialog import TensorsDialog
 from desktop.widgets.drop_target import dropped_paths
@@ -139,7 +139,8 @@ class ConvertPage(PageWidget):
     def start(self, kind: str, params: dict[str, Any], title: str) -> None:
         """Begin a job."""
         self.problem.hide()
-        again = partial(self.start, kind, {**params, "replace": True}, title)
+        folder = kind in FOLDERS and not params.get("of")  # a folder is not replaced
+        again = None if folder else partial(self.start, kind, {**params, "replace": True}, title)
         told = {"kind": kind, "params": params, "title": title}
         failed = partial(self.show_error, replace=again)
         self.desk.client.call("convert.start", told, result=self._started, error=failed, owner=self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 import pytest
@@ -11,8 +12,12 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 from window_kit import job_row
 
+from convert.note import note, spoken, told
 from desktop.desk import Desk
 from desktop.pages.convert import ConvertPage
+from desktop.text import error_text, set_language
+from desktop.widgets.conversion.tensors_dialog import TensorsDialog
+from engine.api.errors import UserError
 
 
 @pytest.fixture
@@ -109,3 +114,15 @@ def test_a_base_is_asked_for_only_where_it_is_needed(page: ConvertPage) -> None:
     told = page.door.params()
     assert (told["of"], told["rank"], told["report"]) == ("/models/one-Q4_K_M.gguf", 0.9, True)
     assert told["out"] == "/models/one-residual.gguf"
+
+
+def test_reasons_and_notes_are_said_in_the_language_of_the_window(page: ConvertPage, qtbot: QtBot) -> None:
+    set_language("zh")
+    reason = spoken(note("no_number", "{name} is no number: {value}", name="weight", value="'x'"))
+    error = UserError.from_json(json.loads(json.dumps(UserError("bad_merge", "T.", reason=reason).to_json())))
+    assert error_text(error)[0] == "这些模型不能这样合并：weight 不是数字：'x'。请修改后重试。"
+    told_note = told([note("instead_of", "instead of {wanted}: its rows do not fit", wanted="Q4_K")])[0]
+    row = {"name": "a", "shape": [64, 96], "type": "Q5_0", "bytes": 9, "note": "English", "told": told_note}
+    dialog = TensorsDialog(page, {"tensors": [row], "bytes": 9, "bits": 5.5, "notes": []}, "Q4_K_M")
+    qtbot.addWidget(dialog)
+    assert dialog.model.data(dialog.model.index(0, 4)) == "代替 Q4_K：它的行长度不合适"

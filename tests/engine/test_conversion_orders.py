@@ -39,7 +39,7 @@ def hub(large: Path) -> Iterator[StandInHub]:
 
 
 def order(source: Path | str, out: Path, **more: Any) -> dict[str, Any]:
-    return {"source": str(source), "out": str(out), "type": "f32", **more}
+    return {"source": str(source), "out": str(out), "type": "f32", "report": False, **more}
 
 
 def code_of(engine: EnginePipe, kind: str, params: dict[str, Any]) -> str:

@@ -142,10 +142,3 @@ def pair(quality: dict[str, Any], *path: str) -> tuple[float, float] | None:
             value = mapping(value).get(name)
         found.append(number(value) or 0.0)
     return (found[0], found[1]) if all(found) else None
-
-
-def note_words(note: Any) -> str:
-    """A note of a job's result in the person's language; as it is where it has no words of its own."""
-    said = mapping(note)
-    key = f"convert_notes.{said.get('code')}"
-    return tr(key, **mapping(said.get("values"))) if said.get("code") and find(key) else str(said.get("text") or "")

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout
 
-from desktop.text import bytes_text, tr
+from desktop.text import bytes_text, note_words, tr
 from desktop.widgets.conversion.quality_chart import QualityChart
 from desktop.widgets.conversion.reading import (
     GRADES,
@@ -17,7 +17,6 @@ from desktop.widgets.conversion.reading import (
     bars,
     figure_text,
     mapping,
-    note_words,
     number,
     pair,
     quality_of,

@@ -117,6 +117,8 @@ def refusal_words(found: dict[str, Any], refused: dict[str, Any]) -> str:
     name = found["architecture"] or found["name"]
     parts = [tr("convert_page.refused", name=name)]
     parts.append(reason if reason else tr("convert_page.refused_unknown"))
+    if "projector" in found["can"]:
+        parts.append(tr("convert_page.way_projector"))
     if "onnx" in found["can"]:
         parts.append(tr("convert_page.way_onnx"))
     if nearest := refused.get("nearest"):
@@ -145,4 +147,6 @@ def parameters_text(count: int) -> str:
     """ "135 M", "7.6 B"."""
     if count >= 1_000_000_000:
         return f"{count / 1e9:.1f} B"
+    if count < 1000:
+        return str(count)
     return f"{count / 1e6:.0f} M" if count >= 1_000_000 else f"{count / 1e3:.0f} K"

@@ -190,13 +190,18 @@ class TargetsView(QFrame):
             self.chosen.emit(chosen["type"])
 
     def _type_words(self, chosen: Row) -> str:
+        if self.limit_bytes and self.found.get("kind") == "gguf":
+            return tr("convert_page.mixes")
         small = self.found["parameters"] < FEW and expected(chosen, self.matrix)
         return sentences([type_words(chosen), tr("convert_page.small_lose") if small else ""])
 
     def _fallback_words(self, chosen: Row) -> str:
+        mixed = bool(self.limit_bytes) and self.found.get("kind") == "gguf"
         parts = []
         if self.limit_bytes and chosen["bytes"] > self.limit_bytes:
             parts.append(tr("convert_page.over_budget"))
+        if mixed:
+            return sentences(parts)
         if raised(chosen):
             values = {"type": chosen["type"], "bits": f"{chosen['bits']:.2f}", "all": chosen["tensor_count"]}
             values |= {"count": chosen["fallback_tensors"], "into": tr("convert_page.comma").join(instead(chosen))}

@@ -7,9 +7,8 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtWidgets import QAbstractItemView, QDialog, QHeaderView, QTableView, QWidget
 
-from desktop.text import bytes_text, tr
+from desktop.text import bytes_text, note_words, tr
 from desktop.theme import theme
-from desktop.widgets.conversion.reading import note_words
 from desktop.widgets.make import button, column, label, row, tip
 
 ANY_INDEX = QModelIndex | QPersistentModelIndex
@@ -65,7 +64,7 @@ def cell(tensor: dict[str, Any], name: str) -> str:
         return bytes_text(tensor["bytes"])
     if tensor.get("fallback"):
         return tr("convert.fell_back", wanted=tensor["fallback"])
-    return str(tensor.get("note") or "")
+    return note_words(tensor["told"]) if tensor.get("told") else str(tensor.get("note") or "")
 
 
 class TensorsDialog(QDialog):
