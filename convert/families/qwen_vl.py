@@ -8,7 +8,9 @@ from __future__ import annotations
 from convert.config import Config
 from convert.families.qwen2 import FAMILY as QWEN2
 from convert.families.qwen3 import FAMILY as QWEN3
-from convert.family import Family, Key
+from convert.families.qwen3moe import FAMILY as QWEN3MOE
+from convert.family import Family, Key, rule
+from convert.operations import Chain, Split, Transpose
 from convert.rules import OTHER_SENSES, TEXT_PREFIXES, without_tied_head
 
 
@@ -17,6 +19,13 @@ def _deep(config: Config) -> int:
     said = (config.whole.get("vision_config") or {}).get("deepstack_visual_indexes")
     return len(said) if isinstance(said, list) else 0
 
+
+_EXPERTS = "layers.{i}.mlp.experts."
+_HALVES = ("blk.{i}.ffn_gate_exps.weight", "blk.{i}.ffn_up_exps.weight")
+_TURNED_EXPERTS = (
+    rule(f"{_EXPERTS}gate_up_proj", _HALVES, Chain((Transpose(), Split(axis=1)))),
+    rule(f"{_EXPERTS}down_proj", "blk.{i}.ffn_down_exps.weight", Transpose()),
+)
 
 FAMILIES = (
     Family(
@@ -36,6 +45,17 @@ FAMILIES = (
         rules=QWEN3.rules,
         keys=(*QWEN3.keys, Key("n_deepstack_layers", value=_deep)),
         vocabulary=QWEN3.vocabulary,
+        prefixes=TEXT_PREFIXES,
+        drop=OTHER_SENSES,
+        place=without_tied_head,
+    ),
+    Family(
+        name="3-moe",
+        architectures=("Qwen3VLMoeForConditionalGeneration",),
+        arch="qwen3vlmoe",
+        rules=(*_TURNED_EXPERTS, *QWEN3MOE.rules),
+        keys=(*QWEN3MOE.keys, Key("n_deepstack_layers", value=_deep)),
+        vocabulary=QWEN3MOE.vocabulary,
         prefixes=TEXT_PREFIXES,
         drop=OTHER_SENSES,
         place=without_tied_head,
