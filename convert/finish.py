@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +46,47 @@ def chunks_for(model: Path) -> int:
     return max(FEWEST, min(MOST, round(OF_A_BILLION * 1e9 / max(1, read(model).parameters))))
 
 
+@contextmanager
+def filling(name: str) -> Iterator[None]:
+    """Writing what is called `name`, anew at every try. Raises UserError disk_full_anew where the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise UserError(
+            "disk_full_anew",
+            f"The disk became full while {name} was written.",
+            "Free some space, then start it again.",
+            name=name,
+        ) from error
+
+
+@contextmanager
+def fresh_folder(job: Job, name: str) -> Iterator[Path]:
+    """An empty folder of the job, for what will be called `name`; what cannot be finished does not stay in it.
+
+    Raises UserError disk_full_anew.
+    """
+    folder = job.folder / "checkpoint"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with filling(name):
+            folder.mkdir(parents=True)
+            yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def publish(files: list[Path], out: Path, facts: Facts, source: Path | None) -> list[Path]:
     """Rename the files (of a split model to its parts' names), then write the report. The names in order."""
     out.parent.mkdir(parents=True, exist_ok=True)
     names = [out] if len(files) == 1 else [part_name(out, number, len(files)) for number in range(1, len(files) + 1)]
-    for file, name in reversed(list(zip(files, names, strict=True))):  # of parts the first one last
-        move(file, name)
-    report.write(names[0], facts, source)
+    with filling(out.name):
+        for file, name in reversed(list(zip(files, names, strict=True))):  # of parts the first one last
+            move(file, name)
+        report.write(names[0], facts, source)
     return names
 
 
@@ -114,6 +150,9 @@ def move(file: Path, name: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         beside = name.with_name(f".{name.name}.{os.getpid()}")
-        shutil.copyfile(file, beside)
-        beside.replace(name)
+        try:
+            shutil.copyfile(file, beside)
+            beside.replace(name)
+        finally:
+            beside.unlink(missing_ok=True)
         file.unlink()

@@ -14,6 +14,8 @@ from convert.checkpoint import DTYPES
 from convert.operations import Laid
 from convert.values import encode, slabs
 from engine.api.job import Job
+from models.hardware import free_disk
+from models.registry import disk_full
 
 SLAB = 1 << 20
 FORGET_EVERY = 256 << 20  # bytes written between two times that mapped pages are let go
@@ -48,10 +50,12 @@ def write_checkpoint(
 ) -> list[Path]:
     """Write model.safetensors, or several and their index where it would be larger than `most` bytes; gives the files.
 
-    Now and then the pages of `sources` that were read are let go. Raises Cancelled.
+    Now and then the pages of `sources` that were read are let go. Raises Cancelled, UserError disk_full.
     """
     groups = _grouped(tensors, most)
     total, done, forgotten = sum(tensor.bytes for tensor in tensors), 0, 0
+    if total > free_disk(folder):
+        raise disk_full(total, free_disk(folder))
     names = [_name(number, len(groups)) for number in range(len(groups))]
     for name, group in zip(names, groups, strict=True):
         with (folder / name).open("wb") as file:

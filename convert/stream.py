@@ -64,15 +64,15 @@ def write(
     state = job.state if job.state.get("header") == signature else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     again = bool(state) and path.exists()
-    with (
-        path.open("r+b" if again else "w+b") as file,
-        ThreadPoolExecutor(_threads()) as pool,
-        ThreadPoolExecutor(1) as beside,
-    ):
-        try:
+    try:  # around closing, too: the last bytes of a small file are written then
+        with (
+            path.open("r+b" if again else "w+b") as file,
+            ThreadPoolExecutor(_threads()) as pool,
+            ThreadPoolExecutor(1) as beside,
+        ):
             return _Writing(plan, checkpoint, file, job, pool, beside, encoder, pace).run(header, state)
-        except OSError as error:
-            raise _stopped(path, error) from error
+    except OSError as error:
+        raise _stopped(path, error) from error
 
 
 class _Writing:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convert import hub_source, report
+from convert import hub_source
 from convert.adapter import Placed, planned
 from convert.checkpoint import FLOATS, Checkpoint, Source, open_checkpoint
 from convert.config import Config
 from convert.digests import Digests
-from convert.finish import chunks_for, move, publish_checkpoint
+from convert.finish import chunks_for, filling, fresh_folder, publish, publish_checkpoint
 from convert.gguf_source import GGUF, open_gguf
 from convert.jobs.merge import copy_rest, plain
 from convert.lowrank import Rank, factors, product, rank_of
@@ -54,9 +53,10 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     of (a checkpoint or a GGUF), out a GGUF adapter, imatrix weighs what is lost, type is the adapter's (f16), report
     compares with and without it (true), report_text, report_chunks, threads.
 
-    Result without `of`: {path, bytes, files, tensors: [{name, rank, kept}], warnings, notes}; with it {path, bytes,
-    sha256, alpha, tensors, kept, before, comparison, report, warnings, notes}. Raises UserError bad_rank,
-    nothing_to_factor, not_made_of, packed_base, unknown_type, wrong_importance and those of opening.
+    Result without `of`: {path, bytes, files, tensors: [{name, rank, kept}], report, warnings, notes}; with it {path,
+    bytes, sha256, alpha, tensors, kept, before, comparison, report, warnings, notes}. Raises UserError bad_rank,
+    nothing_to_factor, not_made_of, packed_base, unknown_type, wrong_importance, disk_full, disk_full_anew and those
+    of opening.
     """
     if hub_names(params):
         return hub_source.brought(run, params, job)
@@ -74,17 +74,16 @@ def _rounded(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
     tensors = [_wanted(source, fits, rank, checkpoint, made) for source in checkpoint.tensors.values()]
     if not any(_is_matrix(source, fits) for source in checkpoint.tensors.values()):
         raise nothing(checkpoint.folder.name, fits.pattern)
-    folder = job.folder / "checkpoint"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    files = write_checkpoint(folder, tensors, job, [checkpoint])
-    copy_rest(checkpoint.folder, folder)
-    said = {"rank": params["rank"], "source": checkpoint.folder.name, "tensors": made, "note": SAVES_NOTHING}
-    (folder / "lowrank.json").write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
-    open_checkpoint(folder)
-    facts = _facts(checkpoint, params, job)
-    size = publish_checkpoint(folder, files, out, facts, checkpoint.folder, job)
+    with fresh_folder(job, out.name) as folder:
+        files = write_checkpoint(folder, tensors, job, [checkpoint])
+        copy_rest(checkpoint.folder, folder)
+        said = {"rank": params["rank"], "source": checkpoint.folder.name, "tensors": made, "note": SAVES_NOTHING}
+        (folder / "lowrank.json").write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
+        open_checkpoint(folder)
+        facts = _facts(checkpoint, params, job)
+        size = publish_checkpoint(folder, files, out, facts, checkpoint.folder, job)
     found = {"path": str(out), "bytes": size, "files": [file.name for file in files], "tensors": made}
+    found["report"] = str(report_file(out))
     return found | {"warnings": [SAVES_NOTHING], "notes": told([SAVES_NOTHING])}
 
 
@@ -130,7 +129,8 @@ def _adapter(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
         )
     quantized, whole = open_gguf(Path(params["of"])), whole_of(Path(params["source"]))
     names = chosen(whole, quantized, str(params.get("pattern") or ""))
-    found = _thins(names, whole, quantized, rank, _importance(params, quantized, names), job)
+    with filling(Path(params["out"]).name):
+        found = _thins(names, whole, quantized, rank, _importance(params, quantized, names), job)
     tensors = planned([Placed(one.name, one.a, one.b) for one in found], kind)
     entries = entries_of(quantized, {one.a.shape[0] for one in found}, FILE_TYPES[kind])
     file, out = job.folder / "adapter.gguf", Path(params["out"])
@@ -150,9 +150,7 @@ def _adapter(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
         quality=measured.get("comparison"),
         warnings=said,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    move(file, out)
-    report.write(out, facts, Path(params["source"]))
+    publish([file], out, facts, whole.path)
     result |= measured | {"path": str(out), "report": str(report_file(out))}
     return result | {"warnings": said, "notes": told(said)}
 

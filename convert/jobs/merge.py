@@ -10,7 +10,7 @@ from typing import Any
 from convert import hub_source
 from convert.checkpoint import Checkpoint, open_checkpoint
 from convert.digests import Digests
-from convert.finish import publish_checkpoint
+from convert.finish import fresh_folder, publish_checkpoint
 from convert.lora import open_adapter
 from convert.merging import merged, recipe_of, with_adapter
 from convert.note import note, spoken, told
@@ -36,17 +36,14 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     if hub_names(params):
         return hub_source.brought(run, params, job)
     tensors, read = _tensors(params)
-    out, folder = Path(params["out"]), job.folder / "checkpoint"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    files = write_checkpoint(folder, tensors, job, read)
-    copy_rest(read[0].folder, folder)
-    said = without_folders({name: value for name, value in params.items() if name in SETTINGS})
-    (folder / "merge.json").write_text(json.dumps(said, indent=2, ensure_ascii=False), encoding="utf-8")
-    dtype = open_checkpoint(folder).dtype()
-    notes = _licences(read)
-    facts = Facts(_source(read, job), {"type": dtype}, said, warnings=notes)
-    size = publish_checkpoint(folder, files, out, facts, read[0].folder, job)
+    out, notes = Path(params["out"]), _licences(read)
+    with fresh_folder(job, out.name) as folder:
+        files = write_checkpoint(folder, tensors, job, read)
+        copy_rest(read[0].folder, folder)
+        said = without_folders({name: value for name, value in params.items() if name in SETTINGS})
+        (folder / "merge.json").write_text(json.dumps(said, indent=2, ensure_ascii=False), encoding="utf-8")
+        facts = Facts(_source(read, job), {"type": open_checkpoint(folder).dtype()}, said, warnings=notes)
+        size = publish_checkpoint(folder, files, out, facts, read[0].folder, job)
     found = {"path": str(out), "bytes": size, "files": [file.name for file in files], "tensors": len(tensors)}
     return found | {"report": str(report_file(out)), "warnings": notes, "notes": told(notes)}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from convert import block_influence
 from convert.digests import Digests
-from convert.finish import compared, publish
+from convert.finish import compared, filling, publish
 from convert.gguf_source import GGUF, open_gguf
 from convert.jobs import quantize as quantizing
 from convert.note import note, told
@@ -130,7 +130,8 @@ def _without(cut: Cut, params: dict[str, Any], job: Job) -> Path:
         size = sum(part.stat().st_size for part in parts(cut.model.path))
         quantize(request, lambda done, _, __, name: job.step(done, size, "bytes", name))
         if names:
-            shorten_lists(request.out, file, names, cut.layers)
+            with filling(file.name):
+                shorten_lists(request.out, file, names, cut.layers)
             request.out.unlink()
         _check(file, cut)
         job.save({"cut": True})

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import open_checkpoint
 from convert.digests import Digests
-from convert.finish import publish_checkpoint
+from convert.finish import fresh_folder, publish_checkpoint
 from convert.gguf_source import GGUF, open_gguf
 from convert.note import note, told
 from convert.report import Facts, origin, report_file
@@ -35,20 +34,19 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     identity, family, config = config_of(model)
     config.values["torch_dtype"] = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}[dtype]
     tensors = wanted(model, family, config, dtype)
-    folder = job.folder / "checkpoint"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    files = write_checkpoint(folder, tensors, job, [model])
-    write_config(folder, config, model.entries)
-    to_huggingface(model.entries, folder)
-    _check(folder, {tensor.name: tensor.shape for tensor in tensors})
     notes = _lost(model)
-    with Digests(model.files) as digests:
-        source = origin(model.path, digests.found(job), str(model.value("general.license", "")))
-    facts = Facts(source, {"type": dtype}, {"type": dtype}, warnings=notes)
+    with fresh_folder(job, out.name) as folder:
+        files = write_checkpoint(folder, tensors, job, [model])
+        write_config(folder, config, model.entries)
+        to_huggingface(model.entries, folder)
+        _check(folder, {tensor.name: tensor.shape for tensor in tensors})
+        with Digests(model.files) as digests:
+            source = origin(model.path, digests.found(job), str(model.value("general.license", "")))
+        facts = Facts(source, {"type": dtype}, {"type": dtype}, warnings=notes)
+        size = publish_checkpoint(folder, files, out, facts, model.path, job)
     return {
         "path": str(out),
-        "bytes": publish_checkpoint(folder, files, out, facts, model.path, job),
+        "bytes": size,
         "files": [file.name for file in files],
         "family": identity,
         "report": str(report_file(out)),

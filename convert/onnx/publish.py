@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convert.digests import sha256
-from convert.finish import publish_folder
+from convert.finish import filling, publish_folder
 from convert.onnx.four_bits import FOLDER
 from convert.onnx.int8 import TRAIL
-from convert.report import licence
+from convert.report import origin
 from engine.api.errors import UserError
 from engine.api.folders import write_json
 
@@ -37,7 +37,12 @@ CODE = ("auto_map", "custom_pipelines")  # names of Python files of a checkpoint
 
 
 def publish(order: Order, config: dict[str, Any], traced: Path, found: dict[str, Any], job: Job) -> dict[str, Any]:
-    """Give the folder its name. Raises UserError export_disagrees, with the export kept aside."""
+    """Give the folder its name. Raises UserError export_disagrees, with the export kept aside; disk_full_anew."""
+    with filling(order.out.name):
+        return _published(order, config, traced, found, job)
+
+
+def _published(order: Order, config: dict[str, Any], traced: Path, found: dict[str, Any], job: Job) -> dict[str, Any]:
     ready = traced.with_name(READY)
     shutil.rmtree(ready, ignore_errors=True)
     _graphs(traced, ready, found)
@@ -81,8 +86,7 @@ def _report(order: Order, ready: Path, found: dict[str, Any]) -> dict[str, Any]:
         "kind": "onnx",
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "source": {
-            "name": order.source.name,
-            "license": licence(order.source),  # {"id", "name", "link", "from"}
+            **origin(order.source, []),  # {"name", "license", and of a hub "base" and "revision"}
             "files": {file.name: sha256(file) for file in sorted([*weights, order.source / "config.json"])},
         },
         "settings": {"int8": order.int8, "int4": order.int4},

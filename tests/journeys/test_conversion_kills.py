@@ -35,6 +35,8 @@ class Bench:
         self._made: dict[str, dict[str, str]] = {}
         for name in ("small", "large"):
             self.work("convert", {"source": str(folder / name), "out": str(folder / f"{name}.gguf"), "type": "f16"})
+        less = {"source": str(folder / "small.gguf"), "out": str(folder / "less.gguf"), "type": "Q4_0"}
+        self.work("quantize", less | {"report": False, "threads": 1})
 
     def work(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
         """A job in this process, which nobody disturbs."""
@@ -54,7 +56,7 @@ class Bench:
 
     def out(self, name: str) -> str:
         """What a case makes is called so; the name of a checkpoint stands in it, too."""
-        return name if self.case(name)[0] in ("to_hf", "merge") else f"{name}.gguf"
+        return name if name in FOLDERS else f"{name}.gguf"
 
     def case(self, name: str) -> Case:
         """Kind, parameters but for `out`, and when it is killed, one after another."""
@@ -64,6 +66,11 @@ class Bench:
         staged |= {"imatrix_chunks": 3, "report_chunks": 1, "report_text": str(self.text)}
         plainly = {"source": large, "type": "Q4_K_M", "report": False, "threads": 1}
         halves = [{"path": str(self.large), "weight": 0.5}] * 2
+        measuring = {"report_chunks": 1, "report_text": str(self.text), "threads": 1}
+        pruned = {"model": large, "layers": 3, **reading, **measuring, "chunks": 3}
+        rounded = {"source": str(self.large), "rank": 8}
+        residual = {"source": str(self.small), "of": str(self.folder / "less.gguf"), "rank": 4, **measuring}
+        after = [lambda n=n: Moment(n) for n in ("influence", "without", "with", "compare")]
         first, second, third = (lambda n=n: Moment(number=n) for n in (1, 2, 3))
         stages = [lambda n=n: Moment(n) for n in ("convert", "quantize", "compare")]
         cases: dict[str, Case] = {
@@ -73,12 +80,16 @@ class Bench:
             "matrix": ("imatrix", {"model": small, **reading}, [first, third]),
             "back": ("to_hf", {"source": large, "type": "f32"}, [first, first]),
             "merged": ("merge", {"method": "linear", "models": halves, "type": "f32"}, [first, second]),
+            "pruned": ("prune", pruned, [after[0], second, after[3]]),
+            "rounded": ("lowrank", rounded, [first, second]),
+            "residual": ("lowrank", residual, [second, stages[0], after[1], after[2]]),
             "adapter": ("adapter", {"source": str(self.folder / "lora"), "base": str(self.large)}, [first]),
         }
         return cases[name]
 
 
-NAMES = ("plain", "staged", "quantized", "matrix", "back", "merged", "adapter")
+FOLDERS = ("back", "merged", "rounded")
+NAMES = ("plain", "staged", "quantized", "matrix", *FOLDERS, "pruned", "residual", "adapter")
 
 
 @pytest.fixture(scope="module")
