@@ -6,9 +6,10 @@ import json
 from typing import Any, cast
 
 import pytest
-from convert_page_kit import asked, feed, source
+from convert_page_kit import asked, feed, source, words
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 from window_kit import job_row
 
@@ -109,11 +110,23 @@ def test_a_base_is_asked_for_only_where_it_is_needed(page: ConvertPage) -> None:
     assert first == {"path": "/models/one", "weight": "1", "density": "0.3"}
     assert second == {"path": "/models/two", "weight": "0.5"}
     assert (told["base"], told["method"]) == ("/models/base", "ties")
+    fields["others"].setText("someone/two")
+    assert page.door.params()["models"][1]["path"] == "someone/two", "a name on a hub stays one"
     page.open_door("residual")
     cast(Any, page.door.fields["of"]).setText("/models/one-Q4_K_M.gguf")
     told = page.door.params()
     assert (told["of"], told["rank"], told["report"]) == ("/models/one-Q4_K_M.gguf", 0.9, True)
     assert told["out"] == "/models/one-residual.gguf"
+
+
+def test_what_is_finished_on_a_hub_is_downloaded(page: ConvertPage) -> None:
+    opened: list[tuple[str, dict[str, object]]] = []
+    page.desk.page_wanted.connect(lambda name, args: opened.append((name, args)))
+    page.source = "someone/tiny-gguf"
+    page.show_source(source(kind="hub", name="someone/tiny-gguf", can=["download"]))
+    assert "finished GGUF files" in words(page.card)
+    next(b for b in page.card.findChildren(QAbstractButton) if b.text() == "Find someone/tiny-gguf").click()
+    assert opened == [("models", {"query": "someone/tiny-gguf"})]
 
 
 def test_reasons_and_notes_are_said_in_the_language_of_the_window(page: ConvertPage, qtbot: QtBot) -> None:

@@ -15,7 +15,8 @@ import vocabulary_kit
 from person import Person
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtWidgets import QCheckBox, QLineEdit
+from stand_in_hub import StandInHub
 
 from desktop.pages.convert import ConvertPage
 from desktop.text import set_language, tr
@@ -169,6 +170,24 @@ def test_eyes_and_what_is_wrong_with_a_name(maker: Person, tmp_path: Path) -> No
     maker.click(tr("convert_page.replace"), page(maker).problem)
     maker.wait(lambda: page(maker).shown_job != before)
     assert made.is_file()
+
+
+def test_a_name_on_a_hub(maker: Person, models: Path, home: Path) -> None:
+    with StandInHub() as hub:
+        hub.add("someone/One", {file.name: file for file in (models / "One").iterdir()})
+        maker.ask_engine("settings.set", values={"hub_endpoint": hub.url})
+        look_at(maker, Path("someone/One"))
+        shown = page(maker)
+        assert "onnx" in shown.tabs
+        maker.click(shown.form.extras.header.accessibleName(), shown.form)
+        keep = shown.form.extras.lines["keep_source"].control
+        assert isinstance(keep, QCheckBox)
+        keep.click()
+        shown.form.measure.click()
+        maker.click(shown.form.start_button.text(), shown.form.footer)
+        maker.wait(lambda: shown.report.path.endswith("One-Q8_0.gguf"))
+    assert (home / "converted" / "One-Q8_0.gguf").is_file()
+    assert not list(home.rglob("model.safetensors")), "what was fetched need not be kept"
 
 
 def test_an_export_is_told_what_was_ticked(maker: Person, models: Path, home: Path) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFileDialog,
 
 from desktop.text import tr
 from desktop.widgets.make import button, column, label, row
+from engine.api.hub_names import hub_name
 
 PATHS = ("file", "folder")
 TOKENS = 512  # of a chunk
@@ -62,8 +63,10 @@ class FieldLine(QWidget):
         text = self.control.text().strip() if isinstance(self.control, QLineEdit) else ""
         if self.field.kind in ("folders", "words"):
             parts = [part.strip() for part in text.split(";") if part.strip()]
-            return [_whole(part) for part in parts] if self.field.kind == "folders" else parts
-        return _whole(text) if text and self.field.kind in PATHS else text
+            return [_folder(part) for part in parts] if self.field.kind == "folders" else parts
+        if self.field.kind == "folder":
+            return _folder(text) if text else ""
+        return _whole(text) if text and self.field.kind == "file" else text
 
     def told(self) -> dict[str, Any]:
         """What a job is told: nothing where nothing was said."""
@@ -86,6 +89,11 @@ class FieldLine(QWidget):
         if isinstance(self.control, QLineEdit):
             before = self.control.text().strip() if self.field.kind == "folders" else ""
             self.control.setText(f"{before}; {path}" if before else path)
+
+
+def _folder(text: str) -> str:
+    """A checkpoint's folder, or its name on a hub."""
+    return hub_name(text) or _whole(text)
 
 
 def _whole(path: str) -> str:

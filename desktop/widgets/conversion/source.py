@@ -99,16 +99,23 @@ class SourceCard(QFrame):
     def _show_refusal(self, found: dict[str, Any]) -> None:
         refused = found.get("refused")
         nothing = not found["can"] and not refused
-        self.refused.setVisible(bool(refused) or nothing)
+        ready = found["can"] == ["download"]
+        self.refused.setVisible(bool(refused) or nothing or ready)
         clear(self._ways)
+        if ready:
+            self.refusal.setText(tr("convert_page.hub_gguf"))
+            self._offer(str(found["name"]))
         if nothing:
             self.refusal.setText(tr("convert_page.onnx_already" if found["kind"] == "onnx" else "convert_page.nothing"))
         if not refused:
             return
         self.refusal.setText(refusal_words(found, refused))
         if nearest := str(refused.get("nearest") or ""):
-            words = tr("convert_page.take_nearest", name=nearest)
-            self._ways.addWidget(button(words, lambda: self.nearest_wanted.emit(nearest), "small"))
+            self._offer(nearest)
+
+    def _offer(self, name: str) -> None:
+        words = tr("convert_page.take_nearest", name=name)
+        self._ways.addWidget(button(words, lambda: self.nearest_wanted.emit(name), "small"))
 
 
 def refusal_words(found: dict[str, Any], refused: dict[str, Any]) -> str:
