@@ -138,7 +138,7 @@ def planned(found: list[Placed], kind: str) -> tuple[Planned, ...]:
 
 def entries_of(adapter: Adapter, arch: str, alpha: float, file_type: int) -> Entries:
     """The adapter file's metadata, with the keys that llama.cpp looks for."""
-    base = adapter.base.rstrip("/").rpartition("/")[2]
+    base = adapter.base_name.rpartition("/")[2]
     found: Entries = {
         "general.architecture": ("str", arch),
         "general.type": ("str", "adapter"),

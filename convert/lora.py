@@ -14,6 +14,7 @@ from typing import Any
 from convert.checkpoint import Checkpoint, Source, open_weights
 from convert.config import Config, read_object
 from engine.api.errors import UserError
+from engine.api.hub_names import hub_name
 
 PREFIX = "base_model.model."
 _PART = re.compile(r"(?P<module>.+)\.lora_(?P<kind>embedding_)?(?P<side>[AB])(\.\w+)?(\.weight)?")
@@ -56,6 +57,11 @@ class Adapter:
     def base(self) -> str:
         """What it says it was trained on."""
         return str(self.settings.get("base_model_name_or_path") or "")
+
+    @property
+    def base_name(self) -> str:
+        """The same as others may read it: its name on a hub, or its folder's alone."""
+        return hub_name(self.base) or re.split(r"[/\\]", self.base.rstrip("/\\"))[-1]
 
 
 def open_adapter(folder: Path) -> Adapter:

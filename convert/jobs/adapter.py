@@ -48,7 +48,7 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     path = job.folder / "adapter.gguf"
     written = write(plan, adapter.weights, path, job)
     with Digests(adapter.weights.files) as digests:
-        source = origin(adapter.folder, digests.found(job)) | ({"base": adapter.base} if adapter.base else {})
+        source = origin(adapter.folder, digests.found(job)) | ({"base": adapter.base_name} if adapter.base else {})
     result = {"name": out.name, "type": kind, "bytes": written.bytes, "sha256": written.sha256}
     publish([path], out, Facts(source, result, {"type": kind, "alpha": alpha}), adapter.folder)
     size = {"path": str(out), "bytes": written.bytes, "sha256": written.sha256, "report": str(report_file(out))}

@@ -68,7 +68,7 @@ class Bench:
         halves = [{"path": str(self.large), "weight": 0.5}] * 2
         measuring = {"report_chunks": 1, "report_text": str(self.text), "threads": 1}
         pruned = {"model": large, "layers": 3, **reading, **measuring, "chunks": 3}
-        rounded = {"source": str(self.large), "rank": 8}
+        rounded = {"source": str(self.small), "rank": 8}  # its matrices take long enough
         residual = {"source": str(self.small), "of": str(self.folder / "less.gguf"), "rank": 4, **measuring}
         after = [lambda n=n: Moment(n) for n in ("influence", "without", "with", "compare")]
         first, second, third = (lambda n=n: Moment(number=n) for n in (1, 2, 3))
