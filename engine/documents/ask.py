@@ -162,7 +162,7 @@ class _Reading:
         self.chosen = sorted(judged, key=hits.index)
         self.passages: list[Weighed] = weighed(self.chosen)
         self.evidence = evidence(question, self.chosen, self.passages, weights)
-        self.strength: Strength = strength(question, self.chosen, self.passages, self.evidence, weights)
+        self.strength: Strength = strength(question, self.chosen, self.passages, weights)
 
     @property
     def given(self) -> list[Hit]:

@@ -79,7 +79,7 @@ def query_words(question: str) -> list[str]:
     """What of a question is looked for, as FTS5 indexed it: stemmed words and pairs of CJK characters first, single
     CJK characters last; stop words only if there is nothing else. Each once, in the question's order."""
     flat = clean(question)
-    found = _stems([_without_stop_runs(flat)])
+    found = _stems([without_stop_runs(flat)])
     told = [word for word in found if word not in stop_words()] or _stems([flat])
     once = list(dict.fromkeys(told))
     return [word for word in once if not _single(word)] + [word for word in once if _single(word)]
@@ -117,7 +117,7 @@ def _single(word: str) -> bool:
     return len(word) == 1 and CJK_RUN.match(word) is not None
 
 
-def _without_stop_runs(flat: str) -> str:
+def without_stop_runs(flat: str) -> str:
     """Question words are cut out of a CJK run, or their neighbours would make pairs that nobody wrote."""
     return _cjk_stops().sub(" ", flat)
 

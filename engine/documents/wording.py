@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from engine.documents.database import DocumentStore
 
 _COUNTED = """
-    SELECT version, (SELECT COUNT(*) FROM chunks WHERE collection = number) AS chunks
+    SELECT version, (SELECT COUNT(*) FROM chunks WHERE collection = collections.number) AS chunks
     FROM collections WHERE number = ?"""
 Frequency = Callable[[str], int]
 Words = frozenset[str]
