@@ -50,9 +50,10 @@ def begin(core: Core, call: Call, kind: str, params: dict[str, Any], title: str 
 
 
 def report(core: Core, call: Call, path: str = "", model: str = "") -> dict[str, Any]:
-    """The quality report that lies beside a model's file. Raises UserError no_report."""
+    """The report that lies beside a model's file, or in its folder. Raises UserError no_report."""
     file = Path(path) if path else _file_of(model)
-    beside = file.with_name(file.name.removesuffix(".gguf") + ".report.json")
+    named = file.with_name(file.name.removesuffix(".gguf") + ".report.json")
+    beside = file / "report.json" if file.is_dir() else named
     try:
         if beside.stat().st_size > LARGEST_REPORT:
             raise ValueError("it is too large")

@@ -76,8 +76,8 @@ DOORS = (
 
 
 def doors_for(found: dict[str, Any]) -> list[Door]:
-    """The doors that are open to a source."""
-    return [door for door in DOORS if door.offered in found["can"] and found["kind"] in door.kinds]
+    """The doors that are open to a source; what lies on a hub is fetched when one is gone through."""
+    return [door for door in DOORS if door.offered in found["can"] and found["kind"] in (*door.kinds, "hub")]
 
 
 class DoorForm(QWidget):
