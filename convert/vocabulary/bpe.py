@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary.pretokenizer import recognize, table
-from convert.vocabulary.source import Missing, Source, bad
+from convert.vocabulary.source import TOKENIZER, Missing, Source, bad
 from convert.vocabulary.special import Special
 from convert.vocabulary.tokens import (
     CONTROL,
@@ -37,7 +38,14 @@ def read(source: Source, pre: str = "") -> Read:
     if table().has(name, "add_bos"):
         special.adds.setdefault("bos", False)  # or llama.cpp would add one that the tokenizer does not
     found = {**tokens.entries("gpt2", name), "tokenizer.ggml.merges": ("[str]", merges), **special.entries()}
-    return found, (*notes, *more)
+    return found, (*notes, *more, *_by_class(source))
+
+
+def _by_class(source: Source) -> tuple[str, ...]:
+    """How texts are cut stands in no file of this tokenizer: both sides of the comparison go by its class's name."""
+    if (source.folder / TOKENIZER).is_file():
+        return ()
+    return (note("cut_by_class", "There is no tokenizer.json; texts are cut as this class of tokenizers does it"),)
 
 
 def merges_of(source: Source) -> list[str]:

@@ -34,7 +34,7 @@ class Source:
 
     @cached_property
     def fast(self) -> dict[str, Any]:
-        """tokenizer.json, or what older files say in its place; {} if there is neither. Raises UserError bad_tokenizer."""
+        """tokenizer.json, or what older files say; {} if there is neither. Raises UserError bad_tokenizer."""
         from convert.vocabulary.two_files import made
 
         return self.json(TOKENIZER) or made(self)

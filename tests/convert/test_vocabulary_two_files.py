@@ -60,6 +60,7 @@ def test_old_files_say_what_tokenizer_json_says(tmp_path: Path, vocab: str, name
     wanted = read(tmp_path / "new", config, (kind,))
     found = read(aged(tmp_path / "old", vocab, named), config, (kind,))
     assert (found.entries, found.pre) == (wanted.entries, wanted.pre)
+    assert sum("tokenizer.json" in each for each in found.notes) == (kind == "bpe")
     source = Source(tmp_path / "old", config)
     ids = [source.tokenizer.encode(text, add_special_tokens=False).ids for text, _ in kit.cases(vocab)]
     assert ids == [each for _, each in kit.cases(vocab)]
