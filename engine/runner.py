@@ -146,6 +146,7 @@ class Runner:
         thread.start()
 
     def _follow(self, row: dict[str, Any], running: Running) -> None:
+        self._report(row["id"])  # it waits no longer; its first progress may take a while
         self._end(row["id"], running.follow(row, lambda event: self._relay(row["id"], event, running)), running)
 
     def _relay(self, job: str, event: dict[str, Any], running: Running) -> None:

@@ -33,7 +33,7 @@ class Door:
     out: str
     fields: tuple[Field, ...] = ()
     source: str = "source"
-    kinds: tuple[str, ...] = ("checkpoint", "hub", "gguf", "adapter", "onnx")
+    kinds: tuple[str, ...] = ("checkpoint", "gguf", "adapter", "onnx")
     more: tuple[Field, ...] = ()
 
 
@@ -50,12 +50,12 @@ OTHERS = (
 SHARES = (Field("weights", "words"), Field("densities", "words", only=CHANGES))
 RESIDUAL = (Field("of", "file", needed=True), Field("rank", "share"), REPORT)
 WEIGHED = (Field("imatrix", "file"), REPORT_TEXT, REPORT_CHUNKS)
-GGUF, CHECKPOINT = ("gguf",), ("checkpoint", "hub")
+GGUF, CHECKPOINT = ("gguf",), ("checkpoint",)
 DOORS = (
     Door("projector", "convert", "projector", "", (Field("type", "choice", (*FLOATS, "q8_0")),), kinds=CHECKPOINT),
     Door("onnx", "onnx", "onnx", "-onnx", (Field("int8", "check"), Field("int4", "check"))),
     Door("to_hf", "to_hf", "to_hf", "-hf", (TYPE,)),
-    Door("adapter", "adapter", "adapter", "-lora.gguf", (BASE, TYPE), kinds=("adapter", "hub")),
+    Door("adapter", "adapter", "adapter", "-lora.gguf", (BASE, TYPE), kinds=("adapter",)),
     Door("merge_adapter", "merge", "merge_adapter", "-merged", (BASE,), source=""),
     Door("merge", "merge", "merge", "-merged", OTHERS, source="", more=SHARES),
     Door(
