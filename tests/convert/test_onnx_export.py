@@ -228,15 +228,18 @@ def test_a_job_killed_in_the_middle_and_done_again(ready: Path, checkpoints: Pat
     source, out = checkpoints / "opt", tmp_path / "tiny-opt"
     code = "import sys, pathlib; from test_onnx_export import run; run(*map(pathlib.Path, sys.argv[1:]))"
     path = os.pathsep.join((str(Path(__file__).parent), str(CHECKPOINTS.parent), str(CHECKPOINTS.parents[2])))
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(source), str(out)], env=offline() | {"PYTHONPATH": path}
-    )
-    exporter = _exporter_of(process)
-    process.kill()
-    process.wait()
-    psutil.wait_procs([exporter], timeout=20)
-    assert not exporter.is_running()
-    assert not out.exists()
+    call = [sys.executable, "-c", code, str(source), str(out)]
+    for traced in (False, True):  # as soon as there is an exporter; then while what it traced is compared
+        process = subprocess.Popen(call, env=offline() | {"PYTHONPATH": path})
+        exporter = _exporter_of(process)
+        while traced and not list(tmp_path.glob("tiny-opt.partial/traced/*.onnx")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        psutil.wait_procs([exporter], timeout=20)
+        assert not exporter.is_running()
+        assert not out.exists()
     said = run(source, out, int8=True)
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert (said["folder"], said["model"]) == (str(out), "")  # a network that writes is not run from ONNX here
@@ -245,6 +248,9 @@ def test_a_job_killed_in_the_middle_and_done_again(ready: Path, checkpoints: Pat
     assert set(report["files"]) | {"report.json", "README.md"} == set(said["files"])
     assert 'license: "mit"' in (out / "README.md").read_text(encoding="utf-8")
     assert [place.name for place in tmp_path.iterdir()] == ["tiny-opt"]
+    run(source, tmp_path / "undisturbed")
+    both = [(folder / "onnx" / "model.onnx").read_bytes() for folder in (out, tmp_path / "undisturbed")]
+    assert both[0] == both[1]
     with pytest.raises(UserError) as error:
         run(source, out)
     assert error.value.code == "export_exists"
