@@ -30,7 +30,7 @@ PAGODA = "应县木塔建于1056年，位于山西省应县，全塔高67.31米�
 QUESTIONS = (
     {"question": "Who was the keeper of the lighthouse of Skagen?", "answer": "Anna Madsen", "file": "lighthouse.md"},
     {"question": "应县木塔建于哪一年？", "answers": ["1056年"], "file": "pagoda.txt"},
-    {"question": "What does lunch in the canteen cost?", "answer": "six euros", "file": "canteen.pdf", "page": 2},
+    {"question": "How much does lunch in the canteen cost?", "answer": "six euros", "file": "canteen.pdf", "page": 2},
     {"question": "Which opera did the elephants of Hannibal sing?", "unanswerable": True},
 )
 

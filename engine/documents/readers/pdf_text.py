@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.documents.block import Block, Box, Limits
 from engine.documents.page_picture import Picture, fitting
+from engine.documents.pdf.form_fields import open_form, with_fields
 from engine.documents.pdf.page_lines import PageText
 from engine.documents.pdf.paragraphs import Body, page_blocks
 from engine.documents.pdf.reading_order import in_order
@@ -41,6 +42,7 @@ def read(path: Path, limits: Limits) -> Generator[Block, None, dict[str, Any]]:
     try:
         if len(document) > limits.pages:
             raise too_large(path)
+        open_form(document)
         notes = Notes()
         running = RunningLines()
         for pages in _windows(document, limits, notes):
@@ -115,7 +117,7 @@ def _page(document: Any, number: int, limits: Limits, notes: Notes) -> Page | No
         notes.damaged += 1
         return None
     try:
-        return Page(number + 1, page.get_height(), _segments(page, limits, notes))
+        return Page(number + 1, page.get_height(), with_fields(document, page, _segments(page, limits, notes)))
     except pypdfium2.PdfiumError:
         notes.damaged += 1
         return None
