@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import index_kit
@@ -14,12 +15,13 @@ from engine.documents.search import search
 from engine.documents.strength import Strength, strength
 from engine.documents.wording import Weights, weights_in
 
+Judge = Callable[[str], Strength]
 LUNCH = "Lunch in the canteen costs six euros. On Fridays there is fish, and the coffee is free for all."
 THEATRE = "夏季剧院位于附近的萨克森花园（波兰语：Ogród Saski），1870年至1939年营业。"
 
 
 @pytest.fixture
-def judged(home: Path, tmp_path: Path) -> object:
+def judged(home: Path, tmp_path: Path) -> Iterator[Judge]:
     """How strong the findings are for a question, in a collection of a few small files."""
     (tmp_path / "in").mkdir()
     for name, text in (("lunch", LUNCH), ("theatre", THEATRE), ("ship", "The ship Aurora has two masts.")):
@@ -47,7 +49,7 @@ def judged(home: Path, tmp_path: Path) -> object:
         "萨克森花园用波兰语怎么说？",
     ],
 )
-def test_words_that_only_ask_are_not_missed(judged, question: str) -> None:  # type: ignore[no-untyped-def]
+def test_words_that_only_ask_are_not_missed(judged: Judge, question: str) -> None:
     assert not judged(question).weak
 
 
@@ -60,7 +62,7 @@ def test_words_that_only_ask_are_not_missed(judged, question: str) -> None:  # t
         "华沙的冬季游泳馆何时营业？",
     ],
 )
-def test_what_the_files_do_not_say_is_weak(judged, question: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_the_files_do_not_say_is_weak(judged: Judge, question: str) -> None:
     assert judged(question).weak
 
 
