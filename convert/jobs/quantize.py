@@ -180,7 +180,8 @@ def _request(
 def _confirmed(planned: Plan, said: dict[str, str], job: Job) -> Plan:
     """The preview as llama.cpp itself sees it; should the two ever differ, its word counts."""
     if set(said) != set(planned.types):
-        raise odd_tensor(min(set(said) ^ set(planned.types)), "is read by llama.cpp in another way")
+        reason = note("read_otherwise", "is read by llama.cpp in another way")
+        raise odd_tensor(min(set(said) ^ set(planned.types)), reason)
     if said == planned.types:
         return planned
     job.note("llama.cpp mixes this model in another way than the preview said", "warning")
