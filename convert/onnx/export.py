@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +177,9 @@ class Exporter:
         if said["refused"] != "no_int4":
             return _refused(source.name, said)
         words = self._child.last_words()
-        return self._full() if FULL in words else int4.no_int4(words.replace(str(source), source.name).rstrip("."))
+        if FULL in words:
+            return self._full()
+        return int4.no_int4(_plain(words).replace(str(source), source.name).rstrip("."))
 
     def _full(self) -> UserError:
         return disk_full(self._need, hardware.free_disk(self._child.log.parent))
@@ -190,8 +193,13 @@ class Exporter:
             return self._full()
         if self._stage == STAGES[0] or words.startswith(("ModuleNotFoundError", "ImportError")):
             environment.discard()
-            return _broken(words)
-        return (_unreadable if self._stage == "load" else _failed)(source.name, words)
+            return _broken(_plain(words))
+        return (_unreadable if self._stage == "load" else _failed)(source.name, _plain(words))
+
+
+def _plain(words: str) -> str:
+    """The last line of a traceback without the name of what was raised."""
+    return re.sub(r"^[\w.]+(?:Error|Exception): ", "", words)
 
 
 def _request(order: Order, plan: Plan, traced: Path) -> dict[str, Any]:
