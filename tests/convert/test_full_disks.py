@@ -34,14 +34,15 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked_of(kind: str, sources: Path) -> tuple[str, dict[str, Any]]:
     model, lora, file = (str(sources / name) for name in ("model", "lora", "model.gguf"))
-    return {
+    known: dict[str, tuple[str, dict[str, Any]]] = {
         "to_hf": ("to_hf", {"source": file, "type": "f32"}),
         "merge": ("merge", {"method": "linear", "models": [{"path": model}, {"path": model}]}),
         "lowrank": ("lowrank", {"source": model, "rank": 4}),
         "adapter": ("adapter", {"source": lora, "base": model, "type": "f32"}),
         "prune": ("prune", {"model": file, "layers": [2], "report": False}),
         "residual": ("lowrank", {"source": model, "of": str(sources / "less.gguf"), "rank": 64, "report": False}),
-    }[kind]
+    }
+    return known[kind]
 
 
 def code_of(kind: str, sources: Path, disk: Path, hear: Any = None) -> str:
