@@ -15,6 +15,7 @@ from convert.digests import Digests
 from convert.report import Facts
 from convert.stages import stage
 from engine.api.errors import UserError
+from engine.api.full_disk import NO_ROOM
 from engine.api.job import Job
 
 # Chunks of 512 tokens that a report reads: what a processor does in some ten minutes.
@@ -52,7 +53,7 @@ def filling(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in NO_ROOM:
             raise
         raise UserError(
             "disk_full_anew",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections import deque
@@ -18,6 +17,7 @@ from convert.operations import Array, Laid
 from convert.plan import Plan, Planned
 from convert.values import Loss, encode, slabs
 from engine.api.errors import UserError
+from engine.api.full_disk import NO_ROOM, disk_full_midway
 from engine.api.job import Job
 from models.hardware import allowed_cores
 
@@ -190,13 +190,8 @@ def _threads() -> int:
 
 
 def _stopped(path: Path, error: OSError) -> UserError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return UserError(
-            "disk_full_midway",
-            f"The disk became full while {path.name} was written.",
-            "Free some space, then resume the job: what is written is kept.",
-            name=path.name,
-        )
+    if error.errno in NO_ROOM:
+        return disk_full_midway(path.name)
     return UserError(
         "cannot_write_model",
         f"{path.name} cannot be written: {error}.",

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from engine.api.errors import UserError
+from engine.api.full_disk import NO_ROOM
 from engine.api.job import Cancelled
 from engine.core import Call, Core
 from engine.requests import (
@@ -196,9 +197,7 @@ def _is(value: object, hint: Any) -> bool:
 
 
 def _system_error(error: OSError) -> UserError:
-    import errno
-
-    if error.errno == errno.ENOSPC:
+    if error.errno in NO_ROOM:
         return UserError(
             "disk_full", "The disk is full; nothing more can be saved.", "Free some space, then try again."
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.api.errors import UserError
 from engine.api.folders import write_json
+from engine.api.full_disk import NO_ROOM, disk_full_midway
 
 REPORTS_PER_S = 10
 
@@ -69,9 +70,15 @@ class Job:
         self._report({"event": "note", "text": text, "level": level})
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep a small state from which an interrupted job goes on."""
+        """Keep a small state from which an interrupted job goes on. Raises UserError disk_full_midway."""
         self.state = state
-        write_json(self.folder / "job.json", {"params": self._params, "hash": _hash(self._params), "state": state})
+        kept = {"params": self._params, "hash": _hash(self._params), "state": state}
+        try:
+            write_json(self.folder / "job.json", kept)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise disk_full_midway(self.folder.name.removesuffix(".partial")) from None
 
     def _open(self) -> dict[str, Any]:
         """The saved state, {} for a new job. Other parameters than the saved ones are an error."""

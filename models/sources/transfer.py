@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.api.errors import UserError
+from engine.api.full_disk import NO_ROOM
 
 if TYPE_CHECKING:
     import httpx
@@ -250,7 +250,7 @@ def offline(url: str, reason: object) -> UserError:
 
 def disk_error(error: OSError, path: Path) -> UserError:
     """The error for a file that cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_ROOM:
         return UserError(
             "disk_ran_full", "The disk is full.", "Make room on the disk, then resume; what has arrived is kept."
         )
