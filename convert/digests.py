@@ -1,13 +1,21 @@
-"""SHA-256 of whole files, for reports: taken in a thread of its own while the work that needs no hash goes on."""
+"""SHA-256 of whole files, for reports: taken in a thread of its own while the work that needs no hash goes on.
+
+What was hashed once is remembered in the data folder for as long as the file stays as it is (its place on the disk,
+size and time of change), so that making several types of one model reads it for its hash once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from engine.api.folders import home, write_json
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,6 +24,7 @@ if TYPE_CHECKING:
 
 READ = 4 << 20
 WAIT_S = 0.1
+REMEMBERED = 500  # files, the latest
 
 
 def sha256(file: Path, step: Callable[[int], None] = lambda done: None) -> str:
@@ -27,6 +36,40 @@ def sha256(file: Path, step: Callable[[int], None] = lambda done: None) -> str:
             done += len(data)
             step(done)
     return digest.hexdigest()
+
+
+def remember(file: Path, found: str) -> None:
+    """Keep the hash of a file. Only a saving of time: what cannot be kept is taken again."""
+    kept = _kept()
+    mark = _mark(file)
+    kept.pop(mark[0], None)
+    kept[mark[0]] = [*mark[1:], found]
+    with contextlib.suppress(OSError):
+        write_json(_file(), dict(list(kept.items())[-REMEMBERED:]))
+
+
+def remembered(file: Path) -> str:
+    """The hash of a file that is as it was when it was hashed, else ""."""
+    place, *state = _mark(file)
+    kept = _kept().get(place)
+    return str(kept[2]) if isinstance(kept, list) and kept[:2] == state and len(kept) == 3 else ""
+
+
+def _mark(file: Path) -> tuple[str, int, int]:
+    """Where it lies, however it is called, its size and when it was changed."""
+    stat = file.stat()
+    return f"{stat.st_dev}:{stat.st_ino}", stat.st_size, stat.st_mtime_ns
+
+
+def _kept() -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        kept = json.loads(_file().read_text(encoding="utf-8"))
+        return kept if isinstance(kept, dict) else {}
+    return {}
+
+
+def _file() -> Path:
+    return home() / "hashes.json"
 
 
 class Digests:
@@ -64,4 +107,9 @@ class Digests:
             if self._stopped.is_set():
                 raise InterruptedError
 
-        return {"name": file.name, "bytes": size, "sha256": sha256(file, step)}
+        found, mark = remembered(file), _mark(file)
+        if not found:
+            found = sha256(file, step)
+            if _mark(file) == mark:
+                remember(file, found)
+        return {"name": file.name, "bytes": size, "sha256": found}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convert import report
-from convert.digests import Digests
+from convert.digests import Digests, remember
 from convert.report import Facts
 from convert.stages import stage
 from engine.api.errors import UserError
@@ -87,6 +87,8 @@ def publish(files: list[Path], out: Path, facts: Facts, source: Path | None) -> 
     with filling(out.name):
         for file, name in reversed(list(zip(files, names, strict=True))):  # of parts the first one last
             move(file, name)
+        if len(names) == 1 and facts.result.get("sha256"):
+            remember(names[0], facts.result["sha256"])
         report.write(names[0], facts, source)
     return names
 

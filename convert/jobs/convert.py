@@ -50,8 +50,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     job.folder.mkdir(parents=True, exist_ok=True)
     if params.get("bare"):  # a stage of another conversion
         return _bare(_direct(ready, params, imatrix, job), params)
-    agreement = _vocabulary(ready, params, job)
-    with Digests(ready.checkpoint.files) as digests:
+    with Digests(ready.checkpoint.files) as digests:  # begun first: the vocabulary takes one core and no disk
+        agreement = _vocabulary(ready, params, job)
         if _staged(params, imatrix):
             found = _through_sixteen_bits(params, imatrix, ready, job)
         else:

@@ -233,14 +233,15 @@ def failing(bench: Bench, tmp_path: Path) -> Iterator[dict[str, tuple[str, dict[
     """Jobs that nothing can come of."""
     cut = tmp_path / "cut.gguf"
     cut.write_bytes((bench.folder / "small.gguf").read_bytes()[:5000])
-    gone = str(tmp_path / "gone")
+    (tmp_path / "empty").mkdir()
+    empty = str(tmp_path / "empty")
     yield {
-        "convert": ("no_config", {"source": gone, "type": "f16"}),
+        "convert": ("no_config", {"source": empty, "type": "f16"}),
         "quantize": ("damaged_model", {"source": str(cut), "type": "Q4_K_M"}),
         "imatrix": ("damaged_model", {"model": str(cut), "text": "builtin"}),
         "to_hf": ("damaged_model", {"source": str(cut)}),
-        "merge": ("no_config", {"method": "linear", "models": [{"path": gone}] * 2}),
-        "adapter": ("no_config", {"source": str(bench.folder / "lora"), "base": gone}),
+        "merge": ("no_config", {"method": "linear", "models": [{"path": empty}] * 2}),
+        "adapter": ("no_config", {"source": str(bench.folder / "lora"), "base": empty}),
     }
 
 
