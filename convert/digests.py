@@ -7,35 +7,23 @@ size and time of change), so that making several types of one model reads it for
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.api.folders import home, write_json
+from models.file_hash import sha256
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from engine.api.job import Job
 
-READ = 4 << 20
 WAIT_S = 0.1
 REMEMBERED = 500  # files, the latest
-
-
-def sha256(file: Path, step: Callable[[int], None] = lambda done: None) -> str:
-    """The hash of one file; `step(bytes read)` may raise."""
-    digest, done = hashlib.sha256(), 0
-    with file.open("rb") as stream:
-        while data := stream.read(READ):
-            digest.update(data)
-            done += len(data)
-            step(done)
-    return digest.hexdigest()
 
 
 def remember(file: Path, found: str) -> None:
@@ -113,3 +101,9 @@ class Digests:
             if _mark(file) == mark:
                 remember(file, found)
         return {"name": file.name, "bytes": size, "sha256": found}
+
+
+def hashed(files: Iterable[Path], job: Job) -> list[dict[str, Any]]:
+    """What `Digests.found` gives, where there is nothing to do meanwhile."""
+    with Digests(files) as digests:
+        return digests.found(job)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convert import report
-from convert.digests import Digests, remember
+from convert.digests import hashed, remember
 from convert.report import Facts
 from convert.stages import stage
 from engine.api.errors import UserError
@@ -98,8 +98,7 @@ def publish_checkpoint(folder: Path, files: list[Path], out: Path, facts: Facts,
 
     Raises UserError already_there, Cancelled.
     """
-    with Digests(files) as digests:
-        rows = digests.found(job)
+    rows = hashed(files, job)
     size: int = sum(row["bytes"] for row in rows)
     facts.result |= {"name": out.name, "bytes": size, "files": rows}
     report.write(folder, facts, source)

@@ -81,7 +81,7 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         **_of_config(checkpoint.config),
         "kind": "checkpoint",
         "name": checkpoint.folder.name,
-        "parameters": sum(t.elements for t in checkpoint.tensors.values() if t.dtype in ("F64", "F32", "F16", "BF16")),
+        "parameters": sum(t.elements for t in checkpoint.tensors.values() if t.dtype in FLOATS),
         "bytes": checkpoint.bytes,
         "dtype": checkpoint.dtype(),
         "license": licence(checkpoint.folder)["id"],

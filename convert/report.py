@@ -27,6 +27,7 @@ from typing import Any
 from convert.card import card
 from engine.api.errors import UserError
 from engine.api.folders import write_json
+from engine.api.report_files import card_file, report_file
 
 SCHEMA = 1
 ORIGIN = ".deskside.json"  # in a folder that was fetched from a hub: which, and which revision of it
@@ -48,20 +49,6 @@ class Facts:
     imatrix: dict[str, Any] | None = None
     quality: dict[str, Any] | None = None
     warnings: list[str] = field(default_factory=list)
-
-
-def report_file(model: Path) -> Path:
-    """Where the report of a model lies."""
-    if model.is_dir():
-        return model / "report.json"
-    return model.with_name(model.name.removesuffix(".gguf") + ".report.json")
-
-
-def card_file(model: Path) -> Path:
-    """Where its card lies."""
-    if model.is_dir():
-        return model / "README.md"
-    return model.with_name(model.name.removesuffix(".gguf") + ".md")
 
 
 def write(model: Path, facts: Facts, source: Path | None = None) -> Path:

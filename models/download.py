@@ -6,11 +6,9 @@ was. Once every hash is right the manifest is written and the folder gets its na
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from engine.api.errors import UserError
 from engine.api.folders import models_folder
 from engine.api.job import Job
-from models import catalogue, encoder, gguf_header, registry
+from models import catalogue, encoder, file_hash, gguf_header, registry
 from models.hardware import free_disk
 from models.sources import hub, pypi
 from models.sources.archive import take_out
@@ -207,11 +205,14 @@ class _Work:
             path = self.job.folder / file.name
             size = path.stat().st_size if path.exists() else -1
             if size >= 0 and file.name not in self.hashes:
-                self.hashes[file.name] = _sha256(path, partial(self._step, 0, file.name))
+                self.hashes[file.name] = self._read_back(path, file.name)
             found = self.hashes.get(file.name, "")
             if size != (file.bytes or size) or found != (file.sha256 or found) or not found:
                 self._forget()
                 raise wrong_hash(file.name, self.delivery.origin)
+
+    def _read_back(self, path: Path, name: str) -> str:
+        return file_hash.sha256(path, lambda done: self._step(0, name))
 
     def _forget(self) -> int:
         """Throw away what is there, to begin again."""
@@ -219,15 +220,6 @@ class _Work:
             (self.job.folder / file.name).unlink(missing_ok=True)
         self.job.save({})
         return 0
-
-
-def _sha256(path: Path, step: Callable[[], None]) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-            step()
-    return digest.hexdigest()
 
 
 def _publish(model: str, delivery: Delivery, work: Path, sha256: str) -> dict[str, Any]:

@@ -9,17 +9,18 @@ from convert import hub_source
 from convert.adapter import entries_of, placed, planned
 from convert.checkpoint import open_checkpoint
 from convert.config import Config, read_config
-from convert.digests import Digests
+from convert.digests import hashed
 from convert.families import family_of
 from convert.finish import publish
 from convert.lora import open_adapter
 from convert.plan import FILE_TYPES, Plan
 from convert.refusals import refuse
-from convert.report import Facts, origin, report_file
+from convert.report import Facts, origin
 from convert.stream import write
 from engine.api.errors import UserError
 from engine.api.hub_names import hub_names
 from engine.api.job import Job
+from engine.api.report_files import report_file
 
 
 def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -47,8 +48,8 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     plan = Plan(identity, entries_of(adapter, family.arch, alpha, FILE_TYPES[kind]), tensors)
     path = job.folder / "adapter.gguf"
     written = write(plan, adapter.weights, path, job)
-    with Digests(adapter.weights.files) as digests:
-        source = origin(adapter.folder, digests.found(job)) | ({"base": adapter.base_name} if adapter.base else {})
+    source = origin(adapter.folder, hashed(adapter.weights.files, job))
+    source |= {"base": adapter.base_name} if adapter.base else {}
     result = {"name": out.name, "type": kind, "bytes": written.bytes, "sha256": written.sha256}
     publish([path], out, Facts(source, result, {"type": kind, "alpha": alpha}), adapter.folder)
     size = {"path": str(out), "bytes": written.bytes, "sha256": written.sha256, "report": str(report_file(out))}

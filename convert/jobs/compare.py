@@ -16,10 +16,10 @@ import numpy as np
 from convert.calibration_text import context_of, name_of
 from convert.compare import LEAST_TOKENS, THRESHOLDS, Scores, by_language, figures, score, scored, verdict
 from convert.jobs.imatrix import _layers, chunks_of, fingerprint
-from convert.report import add_quality, report_file
+from convert.report import add_quality
 from engine.api.errors import UserError
 from engine.api.job import Job
-from models.gguf_header import parts
+from engine.api.report_files import report_file
 from models.gguf_header import read as header
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
     Raises Cancelled and UserError other_vocabulary, broken_logits, and those of text and loading.
     """
     paths = (Path(params["a"]), Path(params["b"]))
-    for path in paths:
-        header(path)
     job.folder.mkdir(parents=True, exist_ok=True)
     pair = _Pair(paths, params, job)
     try:
@@ -258,7 +256,7 @@ def both_fit(paths: tuple[Path, Path]) -> bool:
 
 
 def _bytes(path: Path) -> int:
-    return sum(part.stat().st_size for part in parts(path))
+    return header(path).file_bytes
 
 
 def _resident() -> int:

@@ -11,14 +11,14 @@ from typing import Any
 
 from convert import hub_source
 from convert.conversion import Ready, prepare, shown
-from convert.digests import Digests
+from convert.digests import Digests, remember
 from convert.finish import compared, publish
 from convert.note import told
 from convert.plan import FILE_TYPES, Plan, check_room
 from convert.projection import prepare_projector
 from convert.quantized_stream import encoder
 from convert.recipe import recipe
-from convert.report import Facts, origin, report_file
+from convert.report import Facts, origin
 from convert.split import write_split
 from convert.stages import stage
 from convert.stream import encode_slab, write
@@ -27,6 +27,7 @@ from convert.vocabulary.verify_apart import verified
 from engine.api.errors import UserError
 from engine.api.hub_names import hub_names
 from engine.api.job import Job
+from engine.api.report_files import report_file
 from engine.llama.ggml_types import PLAIN
 
 
@@ -129,7 +130,7 @@ def _through_sixteen_bits(params: dict[str, Any], imatrix: str, ready: Ready, jo
 
     first, whole = _sixteen_bits(params, ready, job)
     if params.get("split_bytes"):
-        return _direct(ready, params, _imatrix_of(whole, params, job), job)
+        return _direct(ready, params, str(quantize.computed(params, whole, job)), job)
     small = job.folder / "model.gguf"
     wanted = {"source": str(whole), "out": str(small), "type": params["type"], "imatrix": imatrix, "report": False}
     wanted |= {name: params[name] for name in ("overrides", "text", "imatrix_chunks", "threads") if params.get(name)}
@@ -140,17 +141,6 @@ def _through_sixteen_bits(params: dict[str, Any], imatrix: str, ready: Ready, jo
     return _with_comparison(found, whole, small, params, job) if params.get("report", True) else found
 
 
-def _imatrix_of(whole: Path, params: dict[str, Any], job: Job) -> str:
-    """The file of the importances that are measured on the model in 16 bits."""
-    from convert.jobs import imatrix, quantize
-
-    file = job.folder / "imatrix.gguf"
-    asked = {"model": str(whole), "out": str(file), "text": params.get("text") or "builtin"}
-    asked |= {"threads": params.get("threads") or 0}
-    stage(job, "imatrix", imatrix.run, asked | {"chunks": int(params.get("imatrix_chunks") or quantize.AUTO_CHUNKS)})
-    return str(file)
-
-
 def _with_comparison(
     found: dict[str, Any], whole: Path, small: Path, params: dict[str, Any], job: Job
 ) -> dict[str, Any]:
@@ -159,7 +149,8 @@ def _with_comparison(
 
 
 def _bare(found: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    Path(found["files"][0]).replace(params["out"])
+    made = Path(found["files"][0]).replace(params["out"])
+    remember(made, found["sha256"])  # so that the next stage need not read it for that
     return found | {"path": params["out"]}
 
 

@@ -21,7 +21,7 @@ from convert import hub_source
 from convert.adapter import Placed, planned
 from convert.checkpoint import FLOATS, Checkpoint, Source, open_checkpoint
 from convert.config import Config
-from convert.digests import Digests
+from convert.digests import hashed
 from convert.finish import chunks_for, filling, fresh_folder, publish, publish_checkpoint
 from convert.gguf_source import GGUF, open_gguf
 from convert.jobs.merge import copy_rest, plain
@@ -29,7 +29,7 @@ from convert.lowrank import Rank, factors, product, rank_of
 from convert.note import note, told
 from convert.operations import Laid, laid
 from convert.plan import FILE_TYPES, Plan
-from convert.report import Facts, origin, report_file
+from convert.report import Facts, origin
 from convert.residual import Thin, Whole, chosen, compiled, entries_of, left_out, nothing, thin, whole_of
 from convert.safetensors_file import Wanted, write_checkpoint
 from convert.stages import stage
@@ -38,6 +38,7 @@ from convert.values import as_float32
 from engine.api.errors import UserError
 from engine.api.hub_names import hub_names
 from engine.api.job import Job
+from engine.api.report_files import report_file
 
 IN_BLOCKS = r".*\.\d+\..*weight"
 SAVES_NOTHING = note(
@@ -88,8 +89,7 @@ def _rounded(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
 
 
 def _facts(checkpoint: Checkpoint, params: dict[str, Any], job: Job) -> Facts:
-    with Digests(checkpoint.files) as digests:
-        source = origin(checkpoint.folder, digests.found(job))
+    source = origin(checkpoint.folder, hashed(checkpoint.files, job))
     settings = {name: params[name] for name in ("rank", "pattern") if params.get(name)}
     return Facts(source, {"type": checkpoint.dtype()}, settings, warnings=[SAVES_NOTHING])
 
@@ -156,8 +156,8 @@ def _adapter(params: dict[str, Any], rank: Rank, job: Job) -> dict[str, Any]:
 
 
 def _sources(whole: Whole, quantized: GGUF, job: Job) -> dict[str, Any]:
-    with Digests([*whole.files, *quantized.files]) as digests:
-        return origin(whole.path, digests.found(job), str(quantized.value("general.license", "")))
+    rows = hashed([*whole.files, *quantized.files], job)
+    return origin(whole.path, rows, str(quantized.value("general.license", "")))
 
 
 def _importance(params: dict[str, Any], quantized: GGUF, names: list[str]) -> dict[str, NDArray[np.float32]]:

@@ -9,16 +9,17 @@ from typing import Any
 
 from convert import hub_source
 from convert.checkpoint import Checkpoint, open_checkpoint
-from convert.digests import Digests
+from convert.digests import hashed
 from convert.finish import fresh_folder, publish_checkpoint
 from convert.lora import open_adapter
 from convert.merging import merged, recipe_of, with_adapter
 from convert.note import note, spoken, told
-from convert.report import Facts, licence, origin, report_file, without_folders
+from convert.report import Facts, licence, origin, without_folders
 from convert.safetensors_file import Wanted, write_checkpoint
 from engine.api.errors import UserError
 from engine.api.hub_names import hub_names
 from engine.api.job import Job
+from engine.api.report_files import report_file
 
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".index.json", ".onnx", ".pt", ".pth", ".h5", ".msgpack")
 LARGEST_COPIED = 64 << 20
@@ -50,8 +51,7 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
 
 def _source(read: list[Checkpoint], job: Job) -> dict[str, Any]:
     """What the report says of all of them; each file under the name of its folder."""
-    with Digests(file for model in read for file in model.files) as digests:
-        rows = digests.found(job)
+    rows = hashed((file for model in read for file in model.files), job)
     folders = [model.folder.name for model in read for _ in model.files]
     files = [row | {"name": f"{folder}/{row['name']}"} for folder, row in zip(folders, rows, strict=True)]
     return origin(read[0].folder, files) | {"name": " + ".join(dict.fromkeys(model.folder.name for model in read))}

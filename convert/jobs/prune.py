@@ -18,10 +18,11 @@ from convert.gguf_source import GGUF, open_gguf
 from convert.jobs import quantize as quantizing
 from convert.note import note, told
 from convert.prune import Blocks, blocks_of, checked, chosen, lists_of, numbers_after, shorten_lists
-from convert.report import Facts, origin, report_file
+from convert.report import Facts, origin
 from convert.stages import stage
 from engine.api.errors import UserError
 from engine.api.job import Job
+from engine.api.report_files import report_file
 from engine.llama.quantize import Request, quantize, verify
 from models.gguf_header import parts
 from models.gguf_reader import read_raw

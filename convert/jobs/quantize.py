@@ -17,10 +17,11 @@ from convert.mix import odd_tensor
 from convert.note import note, told
 from convert.quantize_plan import Plan, Source, plan, read_source, with_types
 from convert.recipe import Recipe, recipe
-from convert.report import Facts, origin, report_file
+from convert.report import Facts, origin
 from convert.stages import stage
 from engine.api.errors import UserError
 from engine.api.job import Job
+from engine.api.report_files import report_file
 from engine.llama.ggml_types import PLAIN, needs_importance
 from engine.llama.quantize import Request, dry_run, quantize, verify, written
 from models.hardware import allowed_cores, free_disk
@@ -100,7 +101,7 @@ def _importance(params: dict[str, Any], source: Source, job: Job) -> tuple[Impor
     named = str(params.get("imatrix") or "")
     if not named or recipe(str(params.get("type") or "Q4_K_M")).plain:
         return {}, {}
-    file = _computed(params, source, job) if named == "auto" else Path(named)
+    file = computed(params, source.path, job) if named == "auto" else Path(named)
     found = read(file)
     every = weights(found)
     usable = {name: every[name] for name, shape in source.shapes.items() if name in every}
@@ -124,13 +125,13 @@ def _columns(source: Source, name: str) -> int:
     return shape[0] * (shape[2] if len(shape) > 2 else 1)
 
 
-def _computed(params: dict[str, Any], source: Source, job: Job) -> Path:
+def computed(params: dict[str, Any], model: Path, job: Job) -> Path:
     """An importance matrix of `text` (the built-in one), made within this job; an earlier try's is used again."""
     from convert.jobs import imatrix
 
     file = job.folder / "imatrix.gguf"
     text = params.get("text") or "builtin"
-    asked = {"model": str(source.path), "out": str(file), "text": text, "threads": params.get("threads") or 0}
+    asked = {"model": str(model), "out": str(file), "text": text, "threads": params.get("threads") or 0}
     stage(job, "imatrix", imatrix.run, asked | {"chunks": int(params.get("imatrix_chunks") or AUTO_CHUNKS)})
     return file
 

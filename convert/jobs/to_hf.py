@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from convert.checkpoint import open_checkpoint
-from convert.digests import Digests
+from convert.digests import hashed
 from convert.finish import fresh_folder, publish_checkpoint
 from convert.gguf_source import GGUF, open_gguf
 from convert.note import note, told
-from convert.report import Facts, origin, report_file
+from convert.report import Facts, origin
 from convert.safetensors_file import write_checkpoint
 from convert.to_hf import config_of, wanted, write_config
 from convert.vocabulary import to_huggingface
 from engine.api.errors import UserError
 from engine.api.job import Job
+from engine.api.report_files import report_file
 
 DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16"}
 
@@ -40,8 +41,7 @@ def run(params: dict[str, Any], job: Job) -> dict[str, Any]:
         write_config(folder, config, model.entries)
         to_huggingface(model.entries, folder)
         _check(folder, {tensor.name: tensor.shape for tensor in tensors})
-        with Digests(model.files) as digests:
-            source = origin(model.path, digests.found(job), str(model.value("general.license", "")))
+        source = origin(model.path, hashed(model.files, job), str(model.value("general.license", "")))
         facts = Facts(source, {"type": dtype}, {"type": dtype}, warnings=notes)
         size = publish_checkpoint(folder, files, out, facts, model.path, job)
     return {

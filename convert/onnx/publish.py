@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.digests import sha256
 from convert.finish import filling, publish_folder
 from convert.onnx.four_bits import FOLDER
 from convert.onnx.int8 import TRAIL
 from convert.report import origin
 from engine.api.errors import UserError
 from engine.api.folders import write_json
+from models.file_hash import sha256
 
 if TYPE_CHECKING:
     from convert.onnx.export import Order

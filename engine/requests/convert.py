@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.errors import UserError
+from engine.api.report_files import report_file
 from engine.converting import ask, start, work_folder
 from engine.core import Call, Core
 
@@ -52,8 +53,7 @@ def begin(core: Core, call: Call, kind: str, params: dict[str, Any], title: str 
 def report(core: Core, call: Call, path: str = "", model: str = "") -> dict[str, Any]:
     """The report that lies beside a model's file, or in its folder. Raises UserError no_report."""
     file = Path(path) if path else _file_of(model)
-    named = file.with_name(file.name.removesuffix(".gguf") + ".report.json")
-    beside = file / "report.json" if file.is_dir() else named
+    beside = report_file(file)
     try:
         if beside.stat().st_size > LARGEST_REPORT:
             raise ValueError("it is too large")

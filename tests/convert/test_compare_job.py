@@ -155,7 +155,8 @@ def test_a_broken_result_is_named(smollm2: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_found_goes_into_the_result_s_report(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    from convert.report import Facts, read, report_file, write
+    from convert.report import Facts, read, write
+    from engine.api.report_files import report_file
 
     made = tmp_path / "made.gguf"
     made.symlink_to(pair[0])

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from convert.digests import REMEMBERED, Digests, _kept, remember, remembered, sha256
+from convert.digests import REMEMBERED, Digests, _kept, remember, remembered
 from engine.api.job import Cancelled, Job
+from models.file_hash import sha256
 
 
 @pytest.fixture(autouse=True)

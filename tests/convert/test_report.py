@@ -13,9 +13,10 @@ from convert.block_influence import _means, least
 from convert.calibration_text import FOLDER, LANGUAGES, Part, chunks, language_of, parts
 from convert.compare import Scores
 from convert.jobs.compare import summary
-from convert.report import Facts, add_quality, bars, card_file, front_matter, licence, read, report_file, write
+from convert.report import Facts, add_quality, bars, front_matter, licence, read, write
 from desktop.text import find, set_language
 from engine.api.errors import UserError
+from engine.api.report_files import card_file, report_file
 
 DRAW = np.random.default_rng(4)
 

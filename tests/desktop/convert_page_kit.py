@@ -6,11 +6,22 @@ import json
 from typing import Any
 
 from PySide6.QtWidgets import QAbstractButton, QLabel, QWidget
+from pytestqt.qtbot import QtBot
 
+from desktop.desk import Desk
 from desktop.pages.convert import ConvertPage
 
 SIZES = {"F16": 200, "Q8_0": 106, "Q6_K": 82, "Q5_K_M": 71, "Q4_K_M": 61, "IQ4_XS": 56, "Q3_K_M": 50, "Q2_K": 40}
 KLD = {"F16": 0.0, "Q8_0": 0.001, "Q6_K": 0.005, "Q5_K_M": 0.011, "Q4_K_M": 0.031, "Q3_K_M": 0.102, "Q2_K": 0.445}
+
+
+def shown(qtbot: QtBot, desk: Desk) -> ConvertPage:
+    """The page, as large as in the window."""
+    made = ConvertPage(desk)
+    qtbot.addWidget(made)
+    made.resize(1220, 800)
+    made.show()
+    return made
 
 
 def target(kind: str, **values: Any) -> dict[str, Any]:

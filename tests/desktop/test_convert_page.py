@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from convert_page_kit import asked, feed, report, source, target, targets, words
+from convert_page_kit import asked, feed, report, shown, source, target, targets, words
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
@@ -26,11 +26,7 @@ from engine.api.errors import UserError
 
 @pytest.fixture
 def page(qtbot: QtBot, desk: Desk) -> ConvertPage:
-    made = ConvertPage(desk)
-    qtbot.addWidget(made)
-    made.resize(1220, 800)
-    made.show()
-    return made
+    return shown(qtbot, desk)
 
 
 def test_a_source_says_what_it_is_and_what_it_can_become(page: ConvertPage) -> None:

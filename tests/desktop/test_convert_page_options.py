@@ -6,7 +6,7 @@ import json
 from typing import Any, cast
 
 import pytest
-from convert_page_kit import asked, feed, source, words
+from convert_page_kit import asked, feed, shown, source, words
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
@@ -23,11 +23,7 @@ from engine.api.errors import UserError
 
 @pytest.fixture
 def page(qtbot: QtBot, desk: Desk) -> ConvertPage:
-    made = ConvertPage(desk)
-    qtbot.addWidget(made)
-    made.resize(1220, 800)
-    made.show()
-    return made
+    return shown(qtbot, desk)
 
 
 def test_what_few_people_need_stands_behind_one_word(page: ConvertPage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from convert_page_kit import asked, quality, report, words
+from convert_page_kit import asked, quality, report, shown, words
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
@@ -22,11 +22,7 @@ from desktop.widgets.conversion.quality_chart import QualityChart
 
 @pytest.fixture
 def page(qtbot: QtBot, desk: Desk) -> ConvertPage:
-    made = ConvertPage(desk)
-    qtbot.addWidget(made)
-    made.resize(1220, 800)
-    made.show()
-    return made
+    return shown(qtbot, desk)
 
 
 def test_a_report_gives_verdict_bars_before_and_after_and_the_next_step(page: ConvertPage) -> None:

@@ -26,6 +26,7 @@ from desktop.widgets.conversion.reading import (
 )
 from desktop.widgets.flow import Flow
 from desktop.widgets.make import button, clear, column, frame, label, restyle, row, tip
+from engine.api.report_files import card_file
 
 FOLDERS = ("onnx", "to_hf", "merge", "lowrank")  # jobs that make a folder
 NO_WRITERS = ("embedding", "reranker", "projector")
@@ -95,11 +96,7 @@ class ReportView(QFrame):
 
     def open_card(self) -> None:
         """Open the model card that lies beside it."""
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._card())))
-
-    def _card(self) -> Path:
-        path = Path(self.path)
-        return path / "README.md" if path.is_dir() else path.with_name(path.name.removesuffix(".gguf") + ".md")
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(card_file(Path(self.path)))))
 
     def _begin(self, kind: str, path: str, model: str) -> None:
         self.kind, self.path, self.model = kind, path, model
@@ -107,7 +104,7 @@ class ReportView(QFrame):
         self.title.setToolTip(tip(path))
         self.chat_button.setVisible(bool(model))
         self.look_button.setVisible(kind in CHECKPOINTS)
-        self.card_button.setVisible(kind == "report" or self._card().is_file())
+        self.card_button.setVisible(kind == "report" or card_file(Path(self.path)).is_file())
         self.show_button.setText(tr("convert_page.show_folder" if kind in FOLDERS else "convert_page.show_file"))
 
     def _show_verdict(self, quality: dict[str, Any], made: dict[str, Any]) -> None:
