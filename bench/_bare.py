@@ -16,9 +16,9 @@ WORDS = "Tell me of the sea, of ships, and of the people who live beside it. " *
 
 
 class Bare:
-    """Decode, take the likeliest token, again. `context` in tokens."""
+    """Decode, take the likeliest token, again. `context` in tokens, of all `sequences` together."""
 
-    def __init__(self, file: Path, threads: int, context: int) -> None:
+    def __init__(self, file: Path, threads: int, context: int, sequences: int = 1) -> None:
         import llama_cpp
 
         self.api: Any = llama_cpp
@@ -28,6 +28,7 @@ class Bare:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = context, BATCH, BATCH
         params.n_threads = params.n_threads_batch = threads
+        params.n_seq_max, params.kv_unified = sequences, True
         self.context: Any = llama_cpp.llama_init_from_model(model, params)
         self.vocabulary: Any = llama_cpp.llama_model_get_vocab(model)
         self.sampler: Any = llama_cpp.llama_sampler_init_greedy()
@@ -51,6 +52,45 @@ class Bare:
             self._decode([token])
             token = self.api.llama_sampler_sample(self.sampler, self.context, -1)
         return (len(prompt) - held) / (first - start), (most - 1) / (time.perf_counter() - first)
+
+    def together(self, prompts: list[list[int]], most: int) -> float:
+        """Tokens a second of all together, from the first prompt's first token on: that prompt is read alone, as of
+        who comes first, the others in one batch, and then everybody has a token a step."""
+        self.api.llama_memory_clear(self.api.llama_get_memory(self.context), True)
+        batch = self.api.llama_batch_init(sum(map(len, prompts)), 0, 1)
+        chosen = self._read_rows(batch, prompts[:1], 0)
+        begun = time.perf_counter()
+        if prompts[1:]:
+            chosen += self._read_rows(batch, prompts[1:], 1)
+        for step in range(most - 1):
+            self._decode_rows(batch, [(token, len(prompts[n]) + step, n, True) for n, token in enumerate(chosen)])
+            chosen = [self._likeliest(place) for place in range(len(prompts))]
+        took = time.perf_counter() - begun
+        self.api.llama_batch_free(batch)
+        return len(prompts) * most / took
+
+    def _read_rows(self, batch: Any, prompts: list[list[int]], first: int) -> list[int]:
+        """The first token of each prompt; they are the sequences from `first` on."""
+        ends = [len(prompt) - 1 for prompt in prompts]
+        rows = [
+            (token, at, first + number, at == ends[number])
+            for number, prompt in enumerate(prompts)
+            for at, token in enumerate(prompt)
+        ]
+        self._decode_rows(batch, rows)
+        return [self._likeliest(place) for place, row in enumerate(rows) if row[3]]
+
+    def _likeliest(self, place: int) -> int:
+        return int(self.api.llama_sampler_sample(self.sampler, self.context, place))
+
+    def _decode_rows(self, batch: Any, rows: list[tuple[int, int, int, bool]]) -> None:
+        """Rows of (token, position, sequence, whether logits are wanted)."""
+        batch.n_tokens = len(rows)
+        for place, (token, at, sequence, logits) in enumerate(rows):
+            batch.token[place], batch.pos[place], batch.n_seq_id[place] = token, at, 1
+            batch.seq_id[place][0], batch.logits[place] = sequence, logits
+        if self.api.llama_decode(self.context, batch):
+            raise RuntimeError("llama_decode failed")
 
     def cut(self, length: int) -> None:
         """Leave the first `length` tokens in the cache."""

@@ -1,4 +1,7 @@
-"""Servers on the same model file, each a process of its own: ours, and llama-server from the `xllamacpp` wheel."""
+"""Servers on the same model file, each a process of its own: ours, and llama-server from the `xllamacpp` wheel.
+
+DESKSIDE_BENCH_LLAMA_SERVER names another llama-server to be the peer, for example one compiled for this processor.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from pathlib import Path
 from _engine import ROOT
 
 WAIT_S = 120
+COMPILED = os.environ.get("DESKSIDE_BENCH_LLAMA_SERVER", "")
 PEER = """
 import sys, time
 import xllamacpp
@@ -42,8 +46,11 @@ def free_port() -> int:
 def peer(file: Path, threads: int, context: int, parallel: int) -> Iterator[int]:
     """llama-server; its port."""
     port = free_port()
-    arguments = [str(file), *map(str, (port, threads, context, parallel))]
-    with _process([sys.executable, "-c", PEER, *arguments], {}) as process:
+    command = [sys.executable, "-c", PEER, str(file), *map(str, (port, threads, context, parallel))]
+    if COMPILED:
+        said = f"--host 127.0.0.1 --port {port} -t {threads} -tb {threads} -c {context} -np {parallel}"
+        command = [COMPILED, "-m", str(file), *said.split(), "-kvu", "--cache-ram", "0", "--no-ui", "--log-disable"]
+    with _process(command, {}) as process:
         _wait(port, process)
         yield port
 

@@ -5,6 +5,7 @@ Runs in the exporter's environment.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,8 @@ def load(source: Path, task: str) -> Any:
     """The network in 32-bit floats. Raises Refused export_unsupported, export_missing_weights."""
     import torch
     from optimum.exporters.tasks import TasksManager
-    from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
+    config = _config(source, task)
     _check_task(config, task)
     plain = TasksManager.map_from_synonym(task.removesuffix(PAST))
     kind = TasksManager.get_model_class_for_task(plain, framework="pt", model_type=config.model_type)
@@ -50,6 +50,22 @@ def load(source: Path, task: str) -> Any:
     _check_weights(told)
     model.config.use_cache = task.endswith(PAST)
     return model.eval()
+
+
+def _config(source: Path, task: str) -> Any:
+    """By the model_type, which old checkpoints lack: then by the architecture. transformers would look for a type's
+    name in the folder's, and find "bit" in `my-8-bits`."""
+    import transformers
+
+    said = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    if said.pop("model_type", None):
+        return transformers.AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
+    name = str((said.get("architectures") or ["?"])[0])
+    network = getattr(transformers, name, None) if name.isidentifier() else None
+    kind = getattr(network, "config_class", None)
+    if kind is None:
+        raise Refused("export_unsupported", kind=name, task=task)
+    return kind.from_dict(said)
 
 
 def _check_task(config: Any, task: str) -> None:
@@ -77,7 +93,7 @@ class Asked:
 
     def __init__(self, source: Path, model: Any, task: str) -> None:
         self.task, self.config = task, model.config
-        self.tokenizer = _tokenizer(source)
+        self.tokenizer = _tokenizer(source, model.config)
         self.texts: list[Any] = list(PAIRS if task == SCORES else TEXTS)
         self.longest = min(LONGEST, int(getattr(model.config, "max_position_embeddings", LONGEST) or LONGEST) - 4)
 
@@ -111,14 +127,14 @@ class Asked:
         return [int(start if start is not None else 0), *self.ids(text)["input_ids"]][: self.longest]
 
 
-def _tokenizer(source: Path) -> Any:
+def _tokenizer(source: Path, config: Any) -> Any:
     """The checkpoint's own, or None where there is none."""
     from transformers import AutoTokenizer
 
     names = ("tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json")
     if not any((source / name).is_file() for name in names):
         return None
-    return AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False)
+    return AutoTokenizer.from_pretrained(source, config=config, local_files_only=True, trust_remote_code=False)
 
 
 def said(model: Any, asked: Asked) -> list[Array]:

@@ -67,6 +67,7 @@ def shared(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             shared = Shared(home, {}, {})
             for name in ALL:
                 shared.found[name] = send(exporter, checkpoints / name, home / name, name in SMALL)
+            shared.found["nameless"] = send(exporter, nameless(checkpoints), home / "nameless", False)
             for name, source in hostile.items():
                 with pytest.raises(UserError) as error:
                     send(exporter, source, home / name, False)
@@ -84,6 +85,12 @@ def odd(checkpoints: Path) -> Path:
     """A network that transformers knows and the exporter does not."""
     source = _copy(checkpoints / "gpt2", checkpoints / "odd")
     return _change(source, model_type="funnel", architectures=["FunnelModel"])
+
+
+def nameless(checkpoints: Path) -> Path:
+    """An old config that names its network by the class alone, in a folder whose name has another network's in it."""
+    source = _copy(checkpoints / "gpt2", checkpoints / "bit-8-bits")
+    return _change(source, model_type=None, architectures=["GPT2LMHeadModel"])
 
 
 def poor(checkpoints: Path) -> Path:
@@ -130,6 +137,10 @@ def test_says_the_same_as_its_source(name: str, shared: Shared) -> None:
     assert said["kind"] == ("vectors" if name in VECTORS else "scores" if name in SCORES else "text")
     assert said["max_difference"] < 1e-4
     assert not shared.found[name]["seeded"]
+
+
+def test_the_class_tells_the_network_where_no_type_is_named(shared: Shared) -> None:
+    assert shared.found["nameless"]["agreement"] == shared.found["gpt2"]["agreement"]
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from export_environment import builder_python, tiny_checkpoints, use_it
+from export_environment import CHECKPOINTS, builder_python, offline, tiny_checkpoints, use_it
 
 from convert.jobs import onnx as onnx_job
-from convert.onnx import int4, publish
+from convert.onnx import four_bits, int4, publish
 from engine.api.errors import UserError
 from engine.api.job import Job
 
@@ -38,7 +41,26 @@ def run(source: Path, out: Path, **more: Any) -> dict[str, Any]:
     return onnx_job.run(params, Job(out.with_name(out.name + ".partial"), params))
 
 
+def killed_while_it_builds(source: Path, out: Path) -> None:
+    """A process that does the same job is killed as soon as the builder runs; nothing of it goes on."""
+    code = "import sys, pathlib; from test_onnx_int4 import run; run(*map(pathlib.Path, sys.argv[1:]))"
+    path = os.pathsep.join((str(Path(__file__).parent), str(CHECKPOINTS.parent), str(CHECKPOINTS.parents[2])))
+    call = [sys.executable, "-c", code, str(source), str(out)]
+    job = subprocess.Popen(call, env=offline() | {"PYTHONPATH": path})
+    while not (out.with_name(out.name + ".partial") / "traced" / four_bits.FOLDER).exists():
+        assert job.poll() is None
+        time.sleep(0.02)
+    family = psutil.Process(job.pid).children(recursive=True)
+    assert any(four_bits.BUILDER in one.cmdline() for one in family), [one.cmdline() for one in family]
+    job.kill()
+    job.wait()
+    assert not psutil.wait_procs(family, timeout=20)[1]
+    assert not out.exists()
+
+
 def test_a_network_in_4_bits_is_compared_and_told(builder: Path, checkpoints: Path, tmp_path: Path) -> None:
+    """The second time: the first job was killed in the builder."""
+    killed_while_it_builds(checkpoints / "wide-llama", tmp_path / "tiny")
     said = run(checkpoints / "wide-llama", tmp_path / "tiny")
     figures = said["int4"]
     assert said["agreement"]["holds"]
@@ -55,6 +77,7 @@ def test_a_network_in_4_bits_is_compared_and_told(builder: Path, checkpoints: Pa
     card = (tmp_path / "tiny" / "README.md").read_text(encoding="utf-8")
     assert "| 4 bits |" in card
     assert figures["verdict"] in card
+    assert not (tmp_path / "tiny.partial").exists()
 
 
 def test_what_the_builder_does_not_know_is_said_before_tracing(

@@ -12,6 +12,7 @@ import small_adapter
 import small_checkpoint
 import tiny_eyes
 import vocabulary_kit
+from export_environment import use_it
 from person import Person
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -96,7 +97,7 @@ def press(person: Person, opened: DoorForm) -> Path:
             or any(card.row["state"] in ended for card in shown.jobs.cards.values())
         )
     )
-    assert shown.shown_job != before, [shown.problem.words.text(), *map(str, shown.jobs.cards.values())]
+    assert shown.shown_job != before, [shown.problem.words.text(), *(card.row for card in shown.jobs.cards.values())]
     person.wait(lambda: shown.report.isVisible() and shown.report.path)
     return Path(shown.report.path)
 
@@ -190,13 +191,13 @@ def test_a_name_on_a_hub(maker: Person, models: Path, home: Path) -> None:
     assert not list(home.rglob("model.safetensors")), "what was fetched need not be kept"
 
 
-def test_an_export_is_told_what_was_ticked(maker: Person, models: Path, home: Path) -> None:
+def test_exported_with_8_bits(maker: Person, models: Path, home: Path) -> None:
+    use_it(home)
     look_at(maker, models / "One")
     opened = door(maker, "onnx")
     maker.click(tr("convert_page.field_int8"), opened)
-    told: list[tuple[str, dict[str, Any]]] = []
-    opened.start_wanted.disconnect()
-    opened.start_wanted.connect(lambda kind, params, title: told.append((kind, params)))
-    maker.click(tr("convert_page.door_onnx_start"), opened)
-    wanted = {"source": str(models / "One"), "out": str(models / "One-onnx"), "int8": True, "int4": False}
-    assert told == [("onnx", wanted)]
+    made = press(maker, opened)
+    assert made == models / "One-onnx"
+    maker.wait(lambda: maker.reads("ONNX · One-onnx", page(maker).report))
+    assert (made / "onnx" / "model.onnx").is_file()
+    assert json.loads((made / "report.json").read_text(encoding="utf-8"))["agreement"]["holds"]
