@@ -81,7 +81,12 @@ class Bare:
         return [self._likeliest(place) for place, row in enumerate(rows) if row[3]]
 
     def _likeliest(self, place: int) -> int:
-        return int(self.api.llama_sampler_sample(self.sampler, self.context, place))
+        """By numpy: llama.cpp's own sampler first copies the whole vocabulary."""
+        import numpy as np
+
+        size = self.api.llama_vocab_n_tokens(self.vocabulary)
+        logits = self.api.llama_get_logits_ith(self.context, place)
+        return int(np.ctypeslib.as_array(logits, (size,)).argmax())
 
     def _decode_rows(self, batch: Any, rows: list[tuple[int, int, int, bool]]) -> None:
         """Rows of (token, position, sequence, whether logits are wanted)."""
