@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from convert.config import Config, read_config
-from convert.note import note, spoken
+from convert.note import note, reason_of, spoken
 from convert.operations import Array
 from engine.api.errors import UserError
 from models import safetensors_header
@@ -162,7 +162,7 @@ def _add_safetensors(checkpoint: Checkpoint, path: Path) -> None:
     try:
         rows, begin = safetensors_header.read(path)
     except (OSError, ValueError) as error:
-        raise damaged_weights(path.name, str(error)) from None
+        raise damaged_weights(path.name, reason_of(error)) from None
     mapped = Mapped(path)
     checkpoint.maps.append(mapped)
     for name, row in rows.items():
@@ -199,9 +199,9 @@ def _index(folder: Path, name: str) -> dict[str, str]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         if not isinstance(found, dict) or not all(Path(str(one)).name == one for one in found.values()):
-            raise ValueError("it names no files")
+            raise ValueError(note("names_no_files", "it names no files"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise damaged_weights(name, str(error)) from None
+        raise damaged_weights(name, reason_of(error)) from None
     return found
 
 

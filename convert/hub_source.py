@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convert.checkpoint import damaged_weights
+from convert.note import reason_of
 from convert.report import ORIGIN  # written last: the folder is whole
 from engine.api.errors import UserError
 from engine.api.folders import checkpoints_folder, write_json
@@ -145,7 +146,7 @@ def _header(one: Fetch, path: Path, http: httpx.Client) -> None:
     try:
         size = data_begin(data[:8], one.bytes)
     except ValueError as error:
-        raise damaged_weights(one.name, str(error)) from None
+        raise damaged_weights(one.name, reason_of(error)) from None
     if size > len(data):
         data = beginning(http, one.url, size, one.headers)
     with path.open("wb") as file:

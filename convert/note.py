@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from models.safetensors_header import BadHeader
+
 
 class Note(str):
     """A text with the code and the values it was made of."""
@@ -26,6 +28,13 @@ def note(code: str, text: str, **values: Any) -> Note:
 def spoken(reason: str) -> str | dict[str, Any]:
     """A reason as an error's value: a note with its code, so that the error can be said in another language whole."""
     return told([reason])[0] if isinstance(reason, Note) else reason
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says: a note where it was raised with one, or with a code of its own."""
+    if isinstance(error, BadHeader):
+        return again({"code": error.code, "values": error.values, "text": str(error)})
+    return error.args[0] if error.args and isinstance(error.args[0], Note) else str(error)
 
 
 def again(said: dict[str, Any]) -> str:

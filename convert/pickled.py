@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from convert.checkpoint import DTYPES, Checkpoint, Mapped, Source, add, damaged_weights
-from convert.note import note
+from convert.note import note, reason_of
 from convert.operations import Array
 from engine.api.errors import UserError
 
@@ -72,7 +72,7 @@ def add_pickled(checkpoint: Checkpoint, path: Path) -> None:
             name=path.name,
         ) from None
     except (OSError, ValueError, KeyError, EOFError, pickle.UnpicklingError, TypeError, IndexError) as error:
-        raise damaged_weights(path.name, str(error)) from None
+        raise damaged_weights(path.name, reason_of(error)) from None
     _add_all(checkpoint, path, tensors, places, named.rpartition("/")[0])
 
 
@@ -108,7 +108,7 @@ def _view(mapped: Mapped, start: int, tensor: _Tensor) -> Array:
 def _place(path: Path, info: zipfile.ZipInfo) -> tuple[int, int]:
     """Where an uncompressed member's bytes are, and how many. Raises ValueError where it is compressed."""
     if info.compress_type != zipfile.ZIP_STORED:
-        raise ValueError("its tensors are compressed")
+        raise ValueError(note("tensors_compressed", "its tensors are compressed"))
     with path.open("rb") as file:
         file.seek(info.header_offset + 26)
         lengths = file.read(4)

@@ -21,6 +21,14 @@ BYTES = {
 Rows = dict[str, dict[str, Any]]
 
 
+class BadHeader(ValueError):
+    """A header that is not one, or lies. `code` and `values`: the reason for whoever says it in another language."""
+
+    def __init__(self, code: str, text: str, **values: str) -> None:
+        super().__init__(text.format(**values))
+        self.code, self.values = code, values
+
+
 def read(path: Path) -> tuple[Rows, int]:
     """Each tensor's row (dtype, shape, data_offsets), and at which byte of the file the data begin.
 
@@ -33,9 +41,9 @@ def read(path: Path) -> tuple[Rows, int]:
         try:
             header = json.loads(file.read(begin - 8))
         except RecursionError:
-            raise ValueError("its header is nested without end") from None
+            raise BadHeader("header_nested", "its header is nested without end") from None
     if not isinstance(header, dict):
-        raise ValueError("its header is no object")
+        raise BadHeader("header_no_object", "its header is no object")
     rows = {name: row for name, row in header.items() if name != "__metadata__"}
     for name, row in rows.items():
         _check(name, row, whole - begin)
@@ -47,7 +55,7 @@ def data_begin(first: bytes, whole: int) -> int:
     """Where the data of a file of `whole` bytes begin, by its first eight. Raises ValueError."""
     size = int.from_bytes(first, "little")
     if len(first) < 8 or not 2 <= size <= min(LARGEST, whole - 8):
-        raise ValueError("its header is cut off")
+        raise BadHeader("header_cut_off", "its header is cut off")
     return 8 + size
 
 
@@ -58,13 +66,23 @@ def _check(name: str, row: Any, room: int) -> None:
     except (KeyError, TypeError, ValueError):
         usable = False
     if not usable:
-        raise ValueError(f"{name} has no usable shape")
+        raise BadHeader("tensor_no_shape", "{name} has no usable shape", name=name)
     if not isinstance(kind, str) or kind not in BYTES:
-        raise ValueError(f"{name} is of the unknown type {kind}")
+        raise BadHeader("tensor_no_type", "{name} is of the unknown type {type}", name=name, type=str(kind))
     if end > room:
-        raise ValueError(f"{name} ends {end - room} bytes behind the end of the file: it is cut off")
+        raise BadHeader(
+            "tensor_behind_end",
+            "{name} ends {bytes} bytes behind the end of the file: it is cut off",
+            name=name,
+            bytes=str(end - room),
+        )
     if end - start != math.prod(shape) * BYTES[kind]:
-        raise ValueError(f"{name} takes {end - start} bytes, which is not its shape")
+        raise BadHeader(
+            "tensor_not_its_shape",
+            "{name} takes {bytes} bytes, which is not its shape",
+            name=name,
+            bytes=str(end - start),
+        )
 
 
 def _check_overlaps(rows: Rows) -> None:
@@ -72,5 +90,5 @@ def _check_overlaps(rows: Rows) -> None:
     last = 0
     for start, end in sorted(tuple(row["data_offsets"]) for row in rows.values()):
         if start < last:
-            raise ValueError("tensors lie over each other")
+            raise BadHeader("tensors_overlap", "tensors lie over each other")
         last = max(last, end)

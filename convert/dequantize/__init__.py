@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from convert.checkpoint import Checkpoint, Source
-from convert.note import note
+from convert.note import note, spoken
 from engine.api.errors import UserError
 from engine.api.parts import load_part, part_names
 
@@ -46,7 +46,7 @@ def unpacked(checkpoint: Checkpoint) -> tuple[Checkpoint, list[str]]:
 def part_of(tensors: Mapping[str, Source], name: str) -> Source:
     """A packed tensor's companion. Raises UserError odd_packing."""
     if name not in tensors:
-        raise odd_packing(name, "it is missing")
+        raise odd_packing(name, note("not_there", "it is missing"))
     return tensors[name]
 
 
@@ -57,8 +57,13 @@ def odd_packing(name: str, reason: str) -> UserError:
         f"The packed weights do not fit together: {name}, {reason}.",
         "Download the model again, or take the original that is not packed.",
         name=name,
-        reason=reason,
+        reason=spoken(reason),
     )
+
+
+def odd_scales(name: str) -> UserError:
+    """The error of scales that cannot belong to these weights."""
+    return odd_packing(name, note("scales_otherwise", "its scales are of another shape"))
 
 
 def number(settings: Mapping[str, Any], name: str, allowed: tuple[int, ...]) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.checkpoint import Source
-from convert.dequantize import odd_packing
+from convert.dequantize import odd_scales
 from convert.operations import Array
 from convert.values import as_float32
 
@@ -16,9 +16,9 @@ from convert.values import as_float32
 def scaled(weights: Source, scale: Source, block: tuple[int, int] | None) -> Source:
     """weights * scale in float32. `block`: rows and columns that share a scale; None where the shapes tell."""
     if block is None and scale.elements not in (1, weights.shape[0]):
-        raise odd_packing(weights.name, "its scales are of another shape")
+        raise odd_scales(weights.name)
     if block and scale.shape != tuple(-(-n // b) for n, b in zip(weights.shape, block, strict=True)):
-        raise odd_packing(weights.name, "its scales are of another shape")
+        raise odd_scales(weights.name)
     return Source(weights.name, weights.shape, "F32", partial(_values, weights, scale, block), weights.file)
 
 

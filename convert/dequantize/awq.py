@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.checkpoint import Source
-from convert.dequantize import Unpacked, number, odd_packing, part_of
+from convert.dequantize import Unpacked, number, odd_scales, part_of
 from convert.dequantize._bits import from_words
 from convert.operations import Array
 from convert.values import as_float32
@@ -30,7 +30,7 @@ def unpack(tensors: Mapping[str, Source], settings: Mapping[str, Any]) -> Unpack
         packed, zeros, scales = (part_of(tensors, f"{stem}.{part}") for part in ("qweight", "qzeros", "scales"))
         shape = (packed.shape[1] * 8, packed.shape[0])
         if scales.shape != (zeros.shape[0], shape[0]) or shape[1] % scales.shape[0]:
-            raise odd_packing(stem, "its scales are of another shape")
+            raise odd_scales(stem)
         made[f"{stem}.weight"] = Source(
             f"{stem}.weight", shape, "F32", partial(_values, packed, zeros, scales), packed.file
         )

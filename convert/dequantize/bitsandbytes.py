@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.checkpoint import Source
-from convert.dequantize import Unpacked, odd_packing, part_of
+from convert.dequantize import Unpacked, odd_packing, odd_scales, part_of
+from convert.note import note
 from convert.values import as_float32
 
 STATE = ".quant_state.bitsandbytes__"
@@ -39,7 +40,7 @@ def unpack(tensors: Mapping[str, Source], settings: Mapping[str, Any]) -> Unpack
 
 def _rows(packed: Source, largest: Source) -> Source:
     if packed.shape[:1] != largest.shape:
-        raise odd_packing(packed.name, "its scales are of another shape")
+        raise odd_scales(packed.name)
 
     def values() -> NDArray[np.float32]:
         return packed.array().view(np.int8) * (largest.array().astype(np.float32) / np.float32(127))[:, None]
@@ -52,13 +53,17 @@ def _four_bits(tensors: Mapping[str, Source], name: str, state: Source) -> Sourc
         said = json.loads(state.array()[:LARGEST_STATE].astype(np.uint8).tobytes())
         shape, block = tuple(int(length) for length in said["shape"]), int(said["blocksize"])
         if min(*shape, block) <= 0:
-            raise ValueError("a length is not positive")
+            raise odd_packing(
+                name, note("description_length", "its description cannot be read: a length is not positive")
+            )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise odd_packing(name, f"its description cannot be read: {error}") from None
+        raise odd_packing(
+            name, note("description_unread", "its description cannot be read: {error}", error=str(error))
+        ) from None
     packed, largest = part_of(tensors, name), part_of(tensors, f"{name}.absmax")
     elements = int(np.prod(shape, dtype=np.int64))
     if packed.bytes != -(-elements // 2) or largest.elements != -(-elements // block):
-        raise odd_packing(name, "its blocks do not make its shape")
+        raise odd_packing(name, note("blocks_otherwise", "its blocks do not make its shape"))
     return Source(name, shape, "F32", partial(_values, tensors, name, said, shape, block), packed.file)
 
 

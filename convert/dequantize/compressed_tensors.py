@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.checkpoint import Source
-from convert.dequantize import Unpacked, number, odd_packing, part_of
+from convert.dequantize import Unpacked, number, odd_packing, odd_scales, part_of
 from convert.dequantize._bits import from_words
 from convert.dequantize._scaled import scaled
 from convert.dequantize.fp8 import block_of
+from convert.note import note
 from convert.values import as_float32
 
 UNUSED = (".input_scale", ".k_scale", ".v_scale", ".output_scale", ".input_global_scale")
@@ -49,7 +50,7 @@ def _weights(settings: Mapping[str, Any]) -> Mapping[str, Any]:
         else []
     )
     if not said or not isinstance(said[0], dict) or any(one != said[0] for one in said):
-        raise odd_packing("config_groups", "more than one way of packing is not known here")
+        raise odd_packing("config_groups", note("packings_unknown", "more than one way of packing is not known here"))
     return said[0]
 
 
@@ -58,7 +59,7 @@ def _packed(tensors: Mapping[str, Source], name: str, scale: Source, bits: int) 
     shape = tuple(int(length) for length in shaped.array())
     words = -(-shape[1] * bits // 32) if len(shape) == 2 else 0
     if packed.shape != (shape[0], words) or len(scale.shape) != 2 or shape[1] % max(1, scale.shape[1]):
-        raise odd_packing(name, "its scales are of another shape")
+        raise odd_scales(name)
     return Source(name, shape, "F32", partial(_values, tensors, name, scale, shape, bits), packed.file)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from convert.checkpoint import Source
 from convert.dequantize import Unpacked, odd_packing, part_of
 from convert.dequantize._scaled import scaled
+from convert.note import note
 
 UNUSED = (".activation_scale", "_activation_scale", ".input_scale", ".qscale_act")
 
@@ -30,5 +31,5 @@ def block_of(name: str, scale: Source, size: Any) -> tuple[int, int] | None:
     if scale.elements == 1 or len(scale.shape) < 2 or scale.shape[1] == 1:
         return None
     if not isinstance(size, list) or len(size) != 2 or not all(isinstance(one, int) and one > 0 for one in size):
-        raise odd_packing(name, "config.json does not say how large its blocks are")
+        raise odd_packing(name, note("block_size_unsaid", "config.json does not say how large its blocks are"))
     return size[0], size[1]

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.checkpoint import Source
-from convert.dequantize import Unpacked, number, odd_packing, part_of
+from convert.dequantize import Unpacked, number, odd_packing, odd_scales, part_of
 from convert.dequantize._bits import from_words
+from convert.note import note
 from convert.values import as_float32
 
 PARTS = ("qweight", "qzeros", "scales", "g_idx")
@@ -31,7 +32,7 @@ def unpack(tensors: Mapping[str, Source], settings: Mapping[str, Any]) -> Unpack
         order = tensors.get(f"{stem}.g_idx")
         inputs, outputs = packed.shape[0] * 32 // bits, packed.shape[1]
         if scales.shape != (zeros.shape[0], outputs) or (order and order.shape != (inputs,)):
-            raise odd_packing(stem, "its scales are of another shape")
+            raise odd_scales(stem)
         look = partial(_values, packed, zeros, scales, order, bits, added)
         made[f"{stem}.weight"] = Source(f"{stem}.weight", (outputs, inputs), "F32", look, packed.file)
         used |= {f"{stem}.{part}" for part in PARTS}
@@ -47,7 +48,7 @@ def _values(
     middle = from_words(zeros.array().T, bits).T[:, : steps.shape[1]].astype(np.int16) + added
     groups = order.array().astype(np.int64) if order else np.arange(len(weights)) // -(-len(weights) // len(steps))
     if groups.size and (groups.min() < 0 or groups.max() >= len(steps)):
-        raise odd_packing(packed.name, "an input belongs to no group")
+        raise odd_packing(packed.name, note("input_of_no_group", "an input belongs to no group"))
     found: NDArray[np.float32] = np.empty((weights.shape[1], weights.shape[0]), np.float32)
     np.multiply((weights - middle[groups]).T, steps[groups].T, out=found)
     return found

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convert.note import note, spoken
 from convert.onnx.child import Child, tail
 from engine.api.errors import UserError
 from engine.api.folders import home, write_json
@@ -177,7 +178,7 @@ def _base_python() -> str:
 
 
 def _none_here() -> str:
-    raise _no_python("there is no Python 3.11 to 3.14 on this machine")
+    raise _no_python(note("no_python_here", "there is no Python 3.11 to 3.14 on this machine"))
 
 
 def _fits(found: str) -> bool:
@@ -225,5 +226,5 @@ def _no_python(reason: str) -> UserError:
         "export_no_python",
         f"No Python environment can be made for the ONNX exporter: {reason}.",
         "Install Python 3.12 from python.org (on Debian and Ubuntu also the package python3-venv), then try again.",
-        reason=reason,
+        reason=spoken(reason),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convert.note import note
 from convert.onnx import environment, int4, publish
 from convert.onnx.child import Child, resident
 from convert.onnx.task import packed, task_of, writes
@@ -121,7 +122,7 @@ def _check(order: Order, plan: Plan) -> None:
             name=order.out.name,
         )
     if order.int4 and not writes(plan.task):
-        raise int4.no_int4(f"{plan.kind} does not write text")
+        raise int4.no_int4(note("writes_no_text", "{kind} does not write text", kind=plan.kind))
     order.out.parent.mkdir(parents=True, exist_ok=True)
     need, free = _room(order, plan), hardware.free_disk(order.out.parent)
     if need > free:

@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from convert.note import spoken
 from engine.api.errors import UserError
 
 # 0.16 and later ask for a transformers that optimum-onnx cannot take.
@@ -44,5 +45,5 @@ def no_int4(reason: str) -> UserError:
         "no_int4",
         f"4-bit ONNX cannot be made: {reason}.",
         "Choose 8 bits, or convert to GGUF, where 4 bits work without it.",
-        reason=reason,
+        reason=spoken(reason),
     )

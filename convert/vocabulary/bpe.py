@@ -55,11 +55,11 @@ def merges_of(source: Source) -> list[str]:
     """
     found = source.model.get("merges") or _merges_file(source)
     if not isinstance(found, list) or not found:
-        raise bad("tokenizer.json", "it has no merges")
+        raise bad("tokenizer.json", note("no_merges", "it has no merges"))
     if all(isinstance(merge, str) for merge in found):
         return found
     if not all(isinstance(m, list) and len(m) == 2 and all(isinstance(p, str) for p in m) for m in found):
-        raise bad("tokenizer.json", "its merges are not pairs of texts")
+        raise bad("tokenizer.json", note("merges_no_pairs", "its merges are not pairs of texts"))
     return [" ".join(each.replace(" ", "Ġ") for each in merge) for merge in found]
 
 

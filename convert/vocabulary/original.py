@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary import ranks as rank_files
 from convert.vocabulary import tekken
 from convert.vocabulary.pretokenizer import table
@@ -97,7 +98,7 @@ class Original:
         special, tokens = tekken.opened(whole)
         regex = part(whole, "config").get("pattern")
         if not isinstance(regex, str):
-            raise bad("tekken.json", "it does not say how texts are cut")
+            raise bad("tekken.json", note("cutting_unsaid", "it does not say how texts are cut"))
         return _rank_encoder({token: place + len(special) for place, token in enumerate(tokens)}, [regex])
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary.byte_text import text_of
 from convert.vocabulary.pretokenizer import table
 from convert.vocabulary.source import LARGEST_VOCABULARY, Missing, Source, bad
@@ -99,9 +100,9 @@ def _parsed(path: Path) -> dict[bytes, int]:
     except (ValueError, binascii.Error) as error:
         raise bad(path.name, str(error)) from None
     if not ranks or len(set(ranks.values())) < len(ranks) or any(len(token) > _LONGEST for token in ranks):
-        raise bad(path.name, "its ranks are not one for each token")
+        raise bad(path.name, note("ranks_not_each", "its ranks are not one for each token"))
     if not 0 <= min(ranks.values()) <= max(ranks.values()) < LARGEST_VOCABULARY:
-        raise bad(path.name, "its ranks are out of range")
+        raise bad(path.name, note("ranks_out_of_range", "its ranks are out of range"))
     return ranks
 
 

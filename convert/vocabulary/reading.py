@@ -102,10 +102,10 @@ def _distinct(texts: list[str], kinds: list[int]) -> tuple[str, ...]:
 
 def _usable(texts: list[str]) -> None:
     if not any(texts):
-        raise bad("tokenizer.json", "it holds no vocabulary")
+        raise bad("tokenizer.json", note("holds_no_vocabulary", "it holds no vocabulary"))
     for place, text in enumerate(texts):
         if "\0" in text:
-            raise bad("tokenizer.json", f"token {place} holds a zero byte")
+            raise bad("tokenizer.json", note("zero_byte", "token {place} holds a zero byte", place=place))
 
 
 def _glm(source: Source, entries: Entries) -> Entries:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert.note import note
+
 UNIGRAM, BPE = 1, 2
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _VARINT, _EIGHT, _BLOCK, _FOUR = 0, 1, 2, 5
@@ -49,7 +51,7 @@ def read(path: Path) -> SentencePieceFile:
         elif field == 3 and isinstance(value, bytes):
             normalizer = value
     if not pieces:
-        raise ValueError("it holds no pieces")
+        raise ValueError(note("no_pieces", "it holds no pieces"))
     return SentencePieceFile(tuple(pieces), algorithm, *_normalizer(normalizer))
 
 
@@ -80,10 +82,10 @@ def _piece(raw: bytes) -> Piece:
     values = dict(_fields(raw))
     text, score = values.get(1, b""), values.get(2, 0.0)
     if not isinstance(text, bytes) or not isinstance(score, float):
-        raise ValueError("a piece is damaged")
+        raise ValueError(note("piece_damaged", "a piece is damaged"))
     kind = _number(values.get(3), NORMAL)
     if not NORMAL <= kind <= BYTE:
-        raise ValueError(f"a piece is of the unknown kind {kind}")
+        raise ValueError(note("piece_of_no_kind", "a piece is of the unknown kind {kind}", kind=str(kind)))
     return Piece(text.decode("utf-8"), score, kind)
 
 
@@ -106,7 +108,7 @@ def _fields(raw: bytes) -> Iterator[tuple[int, bytes | int | float]]:
         form = key & 7
         size, at = _read_varint(raw, at) if form == _BLOCK else ({_EIGHT: 8, _FOUR: 4}.get(form, 0), at)
         if form not in (_VARINT, _EIGHT, _BLOCK, _FOUR) or at + size > len(raw):
-            raise ValueError("it is cut short or no SentencePiece model")
+            raise ValueError(note("short_or_no_sentencepiece", "it is cut short or no SentencePiece model"))
         if form == _VARINT:
             value, at = _read_varint(raw, at)
             yield key >> 3, value
@@ -120,11 +122,11 @@ def _read_varint(raw: bytes, at: int) -> tuple[int, int]:
     value = 0
     for place in range(_LONGEST_VARINT):
         if at + place >= len(raw):
-            raise ValueError("it is cut short")
+            raise ValueError(note("cut_short", "it is cut short"))
         value |= (raw[at + place] & 127) << (7 * place)
         if raw[at + place] < 128:
             return value, at + place + 1
-    raise ValueError("it is no SentencePiece model")
+    raise ValueError(note("no_sentencepiece", "it is no SentencePiece model"))
 
 
 def _plain_varint(value: int) -> bytes:

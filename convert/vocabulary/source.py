@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from convert.note import note, spoken
 from engine.api.errors import UserError
 
 TOKENIZER = "tokenizer.json"
@@ -71,7 +72,7 @@ class Source:
         """
         rows = self.config.get("vocab_size", "padded_vocab_size", default=0)
         if isinstance(rows, bool) or not isinstance(rows, int) or not 0 <= rows <= LARGEST_VOCABULARY:
-            raise bad("config.json", f"a vocab_size of {rows!r} cannot be")
+            raise bad("config.json", note("no_vocab_size", "a vocab_size of {rows} cannot be", rows=repr(rows)))
         return rows
 
     def json(self, name: str) -> dict[str, Any]:
@@ -85,7 +86,7 @@ class Source:
         except (OSError, ValueError, RecursionError) as error:
             raise bad(name, str(error)) from None
         if not isinstance(values, dict):
-            raise bad(name, "it holds no object")
+            raise bad(name, note("no_object", "it holds no object"))
         return values
 
     def check_size(self, name: str) -> None:
@@ -94,7 +95,7 @@ class Source:
         if not path.is_file():
             raise Missing(name)
         if path.stat().st_size > LARGEST:
-            raise bad(name, "it is larger than any tokenizer")
+            raise bad(name, note("tokenizer_too_large", "it is larger than any tokenizer"))
 
     def blaming(self, name: str) -> Blaming:
         """For calls into a library that raise over a file that is no good."""
@@ -143,5 +144,5 @@ def bad(name: str, reason: str) -> UserError:
         f"{name} of this model cannot be used: {reason}.",
         "Download the model's tokenizer files again.",
         name=name,
-        reason=reason,
+        reason=spoken(reason),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from string import ascii_letters, digits
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary.source import Source, bad, content, objects, part
 
 NAMES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
@@ -46,7 +47,7 @@ class Special:
         if place < 0:
             if name == "pad":  # some models write -1 for "none"
                 return
-            raise bad("config.json", f"{name}_token_id is {place}")
+            raise bad("config.json", note("no_token_id", "{name}_token_id is {place}", name=name, place=str(place)))
         if self._size is None or place < self._size:
             self.ids.setdefault(name, place)
 
@@ -187,7 +188,7 @@ def _in_files(source: Source) -> Any:
 def _read(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST_TEMPLATE:
-            raise bad(path.name, "it is larger than any template")
+            raise bad(path.name, note("template_too_large", "it is larger than any template"))
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise bad(path.name, str(error)) from None

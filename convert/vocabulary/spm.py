@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convert.note import note
+from convert.note import note, reason_of
 from convert.vocabulary import sentencepiece_file
 from convert.vocabulary.sentencepiece_file import SentencePieceFile
 from convert.vocabulary.source import Missing, Source, bad, objects
@@ -58,7 +58,7 @@ def opened(source: Source, name: str) -> SentencePieceFile:
                 raise Missing(name)
         return sentencepiece_file.read(path)
     except (ValueError, OSError) as error:
-        raise bad(name, str(error)) from None
+        raise bad(name, reason_of(error)) from None
 
 
 def tokens_of(source: Source, model: SentencePieceFile) -> tuple[Tokens, tuple[str, ...]]:

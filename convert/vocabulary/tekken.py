@@ -6,6 +6,7 @@ import binascii
 from base64 import b64decode
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary.byte_text import text_of
 from convert.vocabulary.source import LARGEST_VOCABULARY, Missing, Source, bad, objects, part
 from convert.vocabulary.special import template_entries
@@ -44,13 +45,13 @@ def opened(tekken: dict[str, Any]) -> tuple[list[str], list[bytes]]:
     settings = part(tekken, "config")
     size, count = settings.get("default_vocab_size"), settings.get("default_num_special_tokens")
     if not isinstance(size, int) or not isinstance(count, int) or not 0 < count < size <= LARGEST_VOCABULARY:
-        raise bad("tekken.json", "its sizes cannot be")
+        raise bad("tekken.json", note("no_sizes", "its sizes cannot be"))
     try:
         ranks = [b64decode(str(each["token_bytes"]), validate=True) for each in objects(tekken.get("vocab"))]
     except (KeyError, ValueError, binascii.Error) as error:
-        raise bad("tekken.json", f"a token is damaged ({error})") from None
+        raise bad("tekken.json", note("token_damaged", "a token is damaged ({error})", error=str(error))) from None
     if len(ranks) < size - count or len(ranks) < 256:
-        raise bad("tekken.json", "tokens are missing")
+        raise bad("tekken.json", note("tokens_missing", "tokens are missing"))
     named = {each.get("rank"): str(each.get("token_str")) for each in objects(tekken.get("special_tokens"))}
     usual = dict(enumerate(_USUAL))
     return [str((named or usual).get(i, f"<SPECIAL_{i}>")) for i in range(count)], ranks[: size - count]
@@ -64,7 +65,7 @@ def merges_of(ranks: list[bytes]) -> list[str]:
         pairs = [(token[:i], token[i:]) for i in range(1, len(token))]
         known = [(places[one], places[two], one, two) for one, two in pairs if one in places and two in places]
         if not known:
-            raise bad("tekken.json", f"no two tokens make the token {token!r}")
+            raise bad("tekken.json", note("token_of_none", "no two tokens make the token {token}", token=repr(token)))
         found += [f"{text_of(one)} {text_of(two)}" for _, _, one, two in sorted(known)]
     return found
 

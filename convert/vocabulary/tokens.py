@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary.source import LARGEST_VOCABULARY, Source, bad, content, objects, part
 from engine.api.errors import UserError
 
@@ -69,9 +70,9 @@ def vocabulary_of(source: Source) -> dict[str, int]:
     """The model's own tokens in tokenizer.json, text to number (BPE, WordPiece). Raises UserError bad_tokenizer."""
     found = source.model.get("vocab")
     if not isinstance(found, dict) or not found:
-        raise bad("tokenizer.json", "it holds no vocabulary")
+        raise bad("tokenizer.json", note("holds_no_vocabulary", "it holds no vocabulary"))
     if len(found) > LARGEST_VOCABULARY:
-        raise bad("tokenizer.json", "it holds more tokens than any model")
+        raise bad("tokenizer.json", note("vocabulary_above_all", "it holds more tokens than any model"))
     for place in found.values():
         _check(place)
     return found
@@ -107,7 +108,10 @@ def special_words(source: Source) -> set[str]:
 def _decoder(source: Source) -> Iterable[tuple[int, dict[str, Any]]]:
     for place, token in part(source.settings, "added_tokens_decoder").items():
         if not place.isdecimal() or not isinstance(token, dict):
-            raise bad("tokenizer_config.json", f"added_tokens_decoder has the number {place[:40]!r}")
+            raise bad(
+                "tokenizer_config.json",
+                note("decoder_number", "added_tokens_decoder has the number {place}", place=repr(place[:40])),
+            )
         yield int(place), token
 
 
@@ -119,7 +123,7 @@ def decoder_tokens(source: Source) -> list[tuple[int, dict[str, Any]]]:
 def _added(token: dict[str, Any]) -> Added:
     text = token.get("content")
     if not isinstance(text, str):
-        raise bad("tokenizer.json", "an added token has no text")
+        raise bad("tokenizer.json", note("added_without_text", "an added token has no text"))
     special = token.get("special") is True
     normalized = token.get("normalized")
     return Added(_check(token.get("id")), text, special, (not special) if normalized is None else normalized is True)
@@ -127,7 +131,7 @@ def _added(token: dict[str, Any]) -> Added:
 
 def _check(place: Any) -> int:
     if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < LARGEST_VOCABULARY:
-        raise bad("tokenizer.json", f"a token has the number {place!r}")
+        raise bad("tokenizer.json", note("token_number", "a token has the number {place}", place=repr(place)))
     return place
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from convert.note import note
 from convert.vocabulary.source import LARGEST_VOCABULARY, Source, bad, content
 from convert.vocabulary.tokens import decoder_tokens, special_words
 
@@ -70,9 +71,9 @@ def _of_bert(source: Source) -> bool:
 def _of_pairs(source: Source, cut: str, special: tuple[str, ...]) -> dict[str, Any]:
     vocabulary = source.json("vocab.json")
     if not vocabulary or len(vocabulary) > LARGEST_VOCABULARY:
-        raise bad("vocab.json", "it holds no vocabulary")
+        raise bad("vocab.json", note("holds_no_vocabulary", "it holds no vocabulary"))
     if not all(type(place) is int and 0 <= place < LARGEST_VOCABULARY for place in vocabulary.values()):
-        raise bad("vocab.json", "a token has no usable number")
+        raise bad("vocab.json", note("token_unnumbered", "a token has no usable number"))
     return {
         "version": "1.0",
         "added_tokens": _added(source, vocabulary, special),
@@ -91,7 +92,10 @@ def _merges(source: Source, vocabulary: dict[str, int]) -> list[str]:
     for line in found:
         one, _, other = line.partition(" ")
         if one not in vocabulary or other not in vocabulary or one + other not in vocabulary:
-            raise bad("merges.txt", f"{line[:60]!r} does not merge two tokens into a third")
+            raise bad(
+                "merges.txt",
+                note("merges_nothing", "{line} does not merge two tokens into a third", line=repr(line[:60])),
+            )
     return found
 
 
@@ -134,7 +138,7 @@ def _of_pieces(source: Source) -> dict[str, Any]:
     texts = lines[:-1] if lines and not lines[-1] else lines
     vocabulary = {text: place for place, text in enumerate(texts)}
     if len(vocabulary) != len(texts) or not 0 < len(texts) <= LARGEST_VOCABULARY:
-        raise bad("vocab.txt", "it holds no vocabulary, or a token twice")
+        raise bad("vocab.txt", note("no_vocabulary_or_twice", "it holds no vocabulary, or a token twice"))
     asked = {name: source.settings.get(name) for name in ("do_lower_case", "tokenize_chinese_chars", "strip_accents")}
     flags = {name: value for name, value in asked.items() if isinstance(value, bool)}
     normalizer = {
@@ -182,7 +186,9 @@ def _added(source: Source, vocabulary: dict[str, int], usual: tuple[str, ...]) -
     if not found:
         for text, place in source.json("added_tokens.json").items():
             if type(place) is not int or not 0 <= place < LARGEST_VOCABULARY:
-                raise bad("added_tokens.json", f"{text[:60]!r} has no usable number")
+                raise bad(
+                    "added_tokens.json", note("added_unnumbered", "{token} has no usable number", token=repr(text[:60]))
+                )
             found[text] = _token(
                 place, {"content": text, "special": text in special, "normalized": text not in special}
             )

@@ -102,7 +102,7 @@ def _realigned(source: Source, model: SentencePieceFile) -> Tokens:
 def _from_json(source: Source) -> Tokens:
     pieces = source.model.get("vocab")
     if not isinstance(pieces, list) or not 0 < len(pieces) <= LARGEST_VOCABULARY or not all(map(_is_piece, pieces)):
-        raise bad("tokenizer.json", "it holds no list of pieces with their scores")
+        raise bad("tokenizer.json", note("no_scored_pieces", "it holds no list of pieces with their scores"))
     rows = max(source.rows, len(pieces))
     tokens = Tokens.padding(rows)
     for place, (text, score) in enumerate(pieces):
@@ -142,7 +142,7 @@ def _json_flags(source: Source) -> tuple[bool, bool, bytes]:
     try:
         charsmap = b64decode(str(table), validate=True)
     except (ValueError, binascii.Error):
-        raise bad("tokenizer.json", "its precompiled_charsmap is damaged") from None
+        raise bad("tokenizer.json", note("charsmap_damaged", "its precompiled_charsmap is damaged")) from None
     return prefix is not False, _joins_spaces(source, steps), charsmap
 
 

@@ -13,12 +13,13 @@ LANGUAGES = ROOT / "desktop" / "languages"
 
 
 def codes() -> set[str]:
-    """First arguments of all calls of `note` in the room of conversion."""
+    """First arguments of all calls of `note` in the room of conversion, and of the errors that become notes there."""
     found = set()
-    for path in (ROOT / "convert").rglob("*.py"):
+    for path in [*(ROOT / "convert").rglob("*.py"), ROOT / "models" / "safetensors_header.py"]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "note"
-            if named and isinstance(node, ast.Call) and isinstance(node.args[0], ast.Constant):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id in ("note", "BadHeader") and isinstance(node.args[0], ast.Constant):
                 found.add(str(node.args[0].value))
     return found
 
