@@ -64,7 +64,10 @@ class Rounds:
         """Print the figures of one number of clients."""
         ratio(f"{name}, ours / llama-server", _ratio(self.speeds, "ours", "peer"), least)
         figure(f"{name}, a bare loop over our llama.cpp / llama-server", f"{_ratio(self.speeds, 'bare', 'peer'):.3f}")
-        figure(f"{name}, tokens/s: {', '.join(self.speeds)}", " / ".join(f"{_middle(self.speeds[who]):.1f}" for who in self.speeds))
+        figure(
+            f"{name}, tokens/s: {', '.join(self.speeds)}",
+            " / ".join(f"{_middle(self.speeds[who]):.1f}" for who in self.speeds),
+        )
         worse = _ratio(self.gaps, "ours", "peer")
         figure(f"{name}, longest gap, ours / llama-server", f"{worse:.2f}", "<= 1", worse <= 1)
 
@@ -87,9 +90,7 @@ def measure(name: str, file: Path, ends: tuple[int, ...]) -> None:
         ratio(f"{name}: prefill, ours / llama-server", _ratio(read, "ours", "peer"), LEAST_PREFILL)
 
 
-def _rounds(
-    bare: Bare, ports: dict[str, int], models: dict[str, str], clients: int, ends: tuple[int, ...]
-) -> Rounds:
+def _rounds(bare: Bare, ports: dict[str, int], models: dict[str, str], clients: int, ends: tuple[int, ...]) -> Rounds:
     rounds = Rounds()
     for turn in range(ROUNDS + 1):
         numbers = range(turn * 100, turn * 100 + clients)
