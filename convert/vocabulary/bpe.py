@@ -17,6 +17,7 @@ from convert.vocabulary.tokens import (
     added_tokens,
     by_place,
     looks_special,
+    padded,
     too_many,
     vocabulary_of,
 )
@@ -88,7 +89,7 @@ def tokens_of(source: Source) -> tuple[Tokens, tuple[str, ...]]:
     for place, text in texts.items():
         tokens.put(place, *_kind(source, added[place]) if place in added else (text, NORMAL))
     spare = rows - len(texts)
-    return tokens, (f"{spare} tokens of the model have no text; they are padded",) if spare else ()
+    return tokens, padded(spare)
 
 
 def _kind(source: Source, token: Added) -> tuple[str, int]:

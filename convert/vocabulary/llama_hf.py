@@ -18,6 +18,7 @@ from convert.vocabulary.tokens import (
     Tokens,
     added_tokens,
     by_place,
+    padded,
     special_words,
     too_many,
     vocabulary_of,
@@ -83,7 +84,7 @@ def _tokens(source: Source) -> tuple[Tokens, tuple[str, ...]]:
     if isinstance(unknown, str) and unknown in known and unknown not in special:
         tokens.kinds[known[unknown]] = UNKNOWN
     spare = wanted - len(texts)
-    return tokens, (f"{spare} tokens of the model have no text; they are padded",) if spare else ()
+    return tokens, padded(spare)
 
 
 def _kind(text: str, special: bool, known: bool) -> int:

@@ -89,7 +89,8 @@ def _distinct(texts: list[str], kinds: list[int]) -> tuple[str, ...]:
             continue
         later = first if kinds[first] == UNUSED else place
         if kinds[later] == NORMAL and kinds[first + place - later] == NORMAL:
-            raise duplicate(f"{text!r} is number {first} and {place}")
+            both = {"first": first, "second": place}
+            raise duplicate(note("one_text_twice", "{token} is number {first} and {second}", token=repr(text), **both))
         texts[later], kinds[later] = f"[UNREACHABLE{later}]", UNUSED
         seen[text] = first + place - later
         renamed.append(later)

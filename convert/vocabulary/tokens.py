@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from convert.note import note
+from convert.note import note, spoken
 from convert.vocabulary.source import LARGEST_VOCABULARY, Source, bad, content, objects, part
 from engine.api.errors import UserError
 
@@ -140,7 +140,8 @@ def by_place(texts: Iterable[tuple[str, int]]) -> dict[int, str]:
     found: dict[int, str] = {}
     for text, place in texts:
         if found.setdefault(place, text) != text:
-            raise duplicate(f"{found[place]!r} and {text!r} are both number {place}")
+            both = {"one": repr(found[place]), "other": repr(text)}
+            raise duplicate(note("one_number_twice", "{one} and {other} are both number {place}", place=place, **both))
     return found
 
 
@@ -150,8 +151,14 @@ def duplicate(detail: str) -> UserError:
         "duplicate_tokens",
         f"The vocabulary of this model contradicts itself: {detail}.",
         "Download the model's tokenizer files again, or ask who made the model to mend them.",
-        detail=detail,
+        detail=spoken(detail),
     )
+
+
+def padded(spare: int) -> tuple[str, ...]:
+    """The note that so many tokens have no text; none where there are none."""
+    said = note("tokens_padded", "{count} tokens of the model have no text; they are padded", count=spare)
+    return (said,) if spare else ()
 
 
 def too_many(count: int, rows: int) -> UserError:

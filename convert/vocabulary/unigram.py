@@ -20,6 +20,7 @@ from convert.vocabulary.tokens import (
     USER_DEFINED,
     Tokens,
     added_tokens,
+    padded,
     special_words,
     too_many,
 )
@@ -57,12 +58,7 @@ def _whole(source: Source, tokens: Tokens, encoder: bool, flags: tuple[bool, boo
     if charsmap:
         found["tokenizer.ggml.precompiled_charsmap"] = ("[u8]", charsmap)
     spare = sum(kind == UNUSED for kind in tokens.kinds)
-    notes = (
-        (note("tokens_padded", "{count} tokens of the model have no text; they are padded", count=spare),)
-        if spare
-        else ()
-    )
-    return {**found, **_unknown(tokens), **Special(source, len(tokens.texts)).entries()}, notes
+    return {**found, **_unknown(tokens), **Special(source, len(tokens.texts)).entries()}, padded(spare)
 
 
 def _unknown(tokens: Tokens) -> dict[str, tuple[str, Any]]:
