@@ -200,4 +200,7 @@ def test_exported_with_8_bits(maker: Person, models: Path, home: Path) -> None:
     assert made == models / "One-onnx"
     maker.wait(lambda: maker.reads("ONNX · One-onnx", page(maker).report))
     assert (made / "onnx" / "model.onnx").is_file()
-    assert json.loads((made / "report.json").read_text(encoding="utf-8"))["agreement"]["holds"]
+    report = json.loads((made / "report.json").read_text(encoding="utf-8"))
+    assert report["agreement"]["holds"]
+    assert report["int8"]["max_difference"] > report["agreement"]["max_difference"]
+    assert not report.get("int4")
