@@ -13,6 +13,7 @@ from engine.api.errors import UserError
 from engine.documents import lexical, vectors
 from engine.documents.collection import has_vectors, row_of
 from engine.documents.database import QUESTIONS_FROM, DocumentStore
+from engine.documents.feedback import BEST, moved
 from engine.documents.fusion import KNOWN, Leg, coverage, fused
 from engine.documents.lexical import Lexical
 from engine.documents.prepare import has_cjk, query_words
@@ -122,12 +123,16 @@ class _Search:
         self._timings: dict[str, float] = {}
         self._notes: list[dict[str, Any]] = []
         self._allowed = _allowed(store, self._number, filters)
+        self._vector: Any = None
 
     def run(self, embedder: Embedder | None, reranker: Reranker | None, rerank_s: float) -> Found:
         """See `search`."""
-        words, near = self._lexical(), self._dense(embedder)
-        legs = self._legs(words, near, embedder)
+        words = self._lexical()
+        legs = self._legs(words, self._dense(embedder), embedder)
         ranking, trust = fused(legs)
+        if legs["dense"].scores:
+            legs = self._legs(words, self._nearer(ranking, trust["lexical"]), embedder)
+            ranking, trust = fused(legs)
         ranked = [(chunk, score) for chunk, score in ranking if score > 0]
         told = {name: leg.told() for name, leg in legs.items()}
         hits = self._hits(ranked[: max(self._top, reranker.depth if reranker else 0)], told)
@@ -147,10 +152,19 @@ class _Search:
         if not embedder or not self._fits(embedder):
             return Dense()
         with self._timed("embed_s"):
-            vector = embedder.queries([self._query])[0]
+            self._vector = embedder.queries([self._query])[0]
+        return self._nearest()
+
+    def _nearer(self, ranking: list[tuple[int, float]], words: float) -> Dense:
+        """The vector leg once more, with the question moved towards what was found first."""
+        best = vectors.stored(self._store, self._number, [chunk for chunk, _ in ranking[:BEST]])
+        self._vector = moved(self._vector, best, words)
+        return self._nearest()
+
+    def _nearest(self) -> Dense:
         with self._timed("dense_s"):
             state = (str(self._row["embedder"]), int(self._row["version"]))
-            return vectors.find(self._store, self._number, state, vector, self._pool, self._allowed)
+            return vectors.find(self._store, self._number, state, self._vector, self._pool, self._allowed)
 
     def _fits(self, embedder: Embedder) -> bool:
         """Whether its vectors can be compared with those stored, and it knows the question's language."""
@@ -198,7 +212,7 @@ class _Search:
     def _timed(self, name: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
-        self._timings[name] = time.perf_counter() - began
+        self._timings[name] = self._timings.get(name, 0.0) + time.perf_counter() - began
 
 
 def knows(languages: tuple[str, ...], language: str) -> bool:

@@ -136,6 +136,11 @@ def find(
     return _exact(store, number, query, found, top)
 
 
+def stored(store: DocumentStore, number: int, ids: Sequence[int]) -> list[Array]:
+    """The vectors of some chunks, of those that have one."""
+    return [_vector(blob) for _, blob in _stored(store, number, ids)]
+
+
 def forget(store: DocumentStore, number: int) -> None:
     """What is held of a collection's vectors goes; for one that is deleted."""
     with _making:
@@ -164,10 +169,14 @@ def _stored(store: DocumentStore, number: int, ids: Sequence[int]) -> list[tuple
 
 
 def _cosine(blob: bytes, query: Array) -> float:
+    vector = _vector(blob)
+    return float(vector @ query) if len(vector) == len(query) else -1.0
+
+
+def _vector(blob: bytes) -> Array:
     import numpy as np
 
-    vector = np.frombuffer(blob, np.float16).astype(np.float32)
-    return float(vector @ query) if len(vector) == len(query) else -1.0
+    return np.frombuffer(blob, np.float16).astype(np.float32)
 
 
 def products(small: npt.NDArray[np.int8], query: npt.NDArray[np.int8]) -> Array:

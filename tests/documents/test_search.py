@@ -58,6 +58,28 @@ def test_words_and_meaning_find_together(store: DocumentStore) -> None:
     json.dumps(by_words.to_json())
 
 
+PLAYS = {
+    "hamlet.txt": "Hamlet is a tragedy by William Shakespeare.",
+    "globe.txt": "Hamlet was written about 1600 for the Globe theatre.",
+    "prince.txt": "Prince Hamlet avenges his father.",
+    "lear.txt": "King Lear and Macbeth were staged in London.",
+    "village.txt": "A hamlet is a village without a church.",
+    "letter.txt": "The letter was written with blue ink.",
+    "bread.txt": "Bread is baked of flour.",
+    "rail.txt": "Trains shake the rails.",
+    "guard.txt": "Who goes there, asked the guard.",
+}
+
+
+def test_what_is_found_first_leads_to_its_likes(store: DocumentStore) -> None:
+    embedder = real()
+    filled(store, "c", PLAYS, embedder)
+    names = [hit.name for hit in search(store, "c", "When was Hamlet written?", embedder=embedder).hits]
+    assert names[0] == "globe.txt"
+    assert "lear.txt" in names  # has no word of the question, and is no nearer to it than most
+    assert "rail.txt" not in names
+
+
 def test_a_leg_that_does_not_know_the_language_is_left_out(store: DocumentStore) -> None:
     embedder = real()
     filled(store, "c", TEXTS, embedder)
