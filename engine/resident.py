@@ -150,6 +150,15 @@ class Resident:
         writing.adapters = tuple((str(_adapter_path(a.id)), a.scale) for a in request.adapters if a.scale)
         return scheduler.generate(writing)
 
+    def likelihood(self, prompt: str, text: str, cancelled: threading.Event) -> float:
+        """log P(text | prompt), natural, both taken as they are. Raises UserError context_too_long, out_of_memory,
+        cannot_write; Cancelled."""
+        if self._model.embeds_only:
+            raise _cannot_write(self.info.path)
+        before, after = self._prompt_tokens(prompt), self.tokenize(text, special=False)
+        check_length(self._model, [*before, *after])
+        return self.scheduler.likelihood(before, after, cancelled)
+
     def stop(self) -> None:
         """End what is being written, and store the conversations."""
         self.scheduler.close()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
 from engine.api.messages import Stats, StopReason
+from engine.likelihood import likelihood
 from engine.llama.batch import Batch, Outcome
 from engine.llama.model import Model
 from engine.llama.slot import AdapterKey, Slot
@@ -80,6 +81,10 @@ class Scheduler:
             self._tasks.append((steps, future))
             self._wake.notify()
         return future.result()
+
+    def likelihood(self, prompt: list[int], text: list[int], cancelled: threading.Event) -> float:
+        """log P(text | prompt). Raises UserError out_of_memory, closed; Cancelled."""
+        return self.run(likelihood(self.slots, self._read_apart, prompt, text, cancelled))
 
     def load(self) -> tuple[int, int]:
         """Requests being answered, and requests waiting."""
@@ -177,6 +182,19 @@ class Scheduler:
             future.set_result(end.value)
         except BaseException as error:  # noqa: BLE001 - it is the asker's, not ours
             future.set_exception(error)
+
+    def _read_apart(self, tokens: list[int], slot: Slot, logits: int) -> int:
+        """Decode tokens that belong to nobody's answer; their first place in the batch."""
+        self._ready = None
+        self._choose_adapters(())
+        self._batch.clear()
+        first = self._batch.add(tokens, slot, logits)
+        outcome = self._batch.decode(lambda: False, False)
+        if outcome is not Outcome.DONE:
+            slot.cut(len(slot.held))
+            raise _no_room(self._batch.detail())
+        slot.held.extend(tokens)
+        return first
 
     def _step(self) -> None:
         """Decode one batch and let everybody in it go on."""

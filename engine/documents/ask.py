@@ -37,6 +37,9 @@ class Writer(Protocol):
     def write(self, messages: list[dict[str, Any]], max_tokens: int, heard: Callable[[str], None]) -> tuple[str, Stats]:
         """The answer to a chat, told piece by piece to `heard` while it is written."""
 
+    def foretold(self, passage: str, question: str) -> float | None:
+        """How much of a question a passage foretells, at most 1; None where that cannot be asked."""
+
 
 class Listener(Protocol):
     """Who hears how an answer comes about."""
@@ -122,6 +125,7 @@ def ask(question: str, sources: Sources, writer: Writer, listener: Listener, his
     listener.passages(hits)
     chosen = spread or fitting(hits[:PASSAGES], writer.count, writer.size)
     reading = _Reading(whole, chosen, hits, sources.weights, notes)
+    reading.doubt(writer)
     if reading.strength.weak:
         return reading.refused()
     if not spread:
@@ -163,6 +167,14 @@ class _Reading:
         self.passages: list[Weighed] = weighed(self.chosen)
         self.evidence = evidence(question, self.chosen, self.passages, weights)
         self.strength: Strength = strength(question, self.chosen, self.passages, weights)
+
+    def doubt(self, writer: Writer) -> None:
+        """Where the words leave it open, the model tells how much of the question the best passage foretells."""
+        if self.strength.open:
+            best = self.hits[0]
+            foretold = writer.foretold(f"{best.heading}\n{best.text}", self.question)
+            if foretold is not None:
+                self.strength = self.strength.with_foretold(foretold)
 
     @property
     def given(self) -> list[Hit]:

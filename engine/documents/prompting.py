@@ -40,6 +40,11 @@ def language(text: str) -> str:
     return "zh" if has_cjk(text) else "en"
 
 
+def lead_of(question: str) -> str:
+    """What stands before a question, in its language."""
+    return _QUESTION[language(question)]
+
+
 def messages(question: str, hits: Sequence[Hit], system: str = "") -> list[dict[str, Any]]:
     """A chat of one question; `system` is the collection's own words to the model."""
     told = language(question)
@@ -47,7 +52,7 @@ def messages(question: str, hits: Sequence[Hit], system: str = "") -> list[dict[
     passages = "\n\n".join(passage(number, hit) for number, hit in enumerate(hits, 1))
     return [
         {"role": "system", "content": first},
-        {"role": "user", "content": f"{passages}\n\n{_QUESTION[told]}{question}"},
+        {"role": "user", "content": f"{passages}\n\n{lead_of(question)}{question}"},
     ]
 
 

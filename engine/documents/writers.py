@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from engine.api.errors import UserError
 from engine.api.messages import Stats
 from engine.api.sampling import Sampling
 from engine.completion import ChatRequest, complete
 from engine.core import Core
+from engine.documents.prompting import lead_of
 from engine.generation import TokenLogprob
 from engine.remotes.addresses import is_remote
 
 REMOTE_SIZE = 8192  # tokens that a context elsewhere is taken to have
+NO_ROOM = ("context_too_long", "out_of_memory")
 CHARACTERS_A_TOKEN = 2  # where nobody can count: few for English, enough for Chinese
 
 
@@ -38,6 +41,22 @@ class ModelWriter:
         request = ChatRequest(self._model, messages, sampling=sampling, thinking=False)
         done = complete(self._core, request, _Heard(heard), self._cancelled)
         return done.text, done.stats
+
+    def foretold(self, passage: str, question: str) -> float | None:
+        """How much of a question a passage foretells, at most 1: the share of what it says, in the model's bits, that
+        is no news after the passage. None where the model is elsewhere, or has no room for both just now."""
+        lead = lead_of(question)
+        if is_remote(self._model):
+            return None
+        try:
+            with self._core.residents.use(self._model, _quiet, self._cancelled) as resident:
+                alone = resident.likelihood(lead, question, self._cancelled)
+                after = resident.likelihood(f"{passage}\n\n{lead}", question, self._cancelled)
+        except UserError as error:
+            if error.code in NO_ROOM:
+                return None
+            raise
+        return (after - alone) / max(1e-6, -alone)
 
     def _context(self) -> int:
         with self._core.residents.use(self._model, _quiet, self._cancelled) as resident:

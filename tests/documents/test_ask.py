@@ -38,6 +38,8 @@ class Said:
     answers: list[str]
     size: int = 4096
     asked: list[list[dict[str, Any]]] = field(default_factory=list)
+    told: float | None = None
+    doubted: list[str] = field(default_factory=list)
 
     def count(self, text: str) -> int:
         return len(text) // 3
@@ -46,6 +48,10 @@ class Said:
         self.asked.append(messages)
         heard(self.answers[0])
         return self.answers.pop(0), {"tokens": 5}
+
+    def foretold(self, passage: str, question: str) -> float | None:
+        self.doubted.append(passage)
+        return self.told
 
 
 class Watching:
@@ -113,6 +119,28 @@ def test_what_the_documents_do_not_say_is_not_asked_of_a_model() -> None:
     zh, _ = answer("谁发明了蒸汽机和电报机？", [3])
     assert zh.refused
     assert zh.text == "你的文档中没有提到这一点。"
+
+
+def asked_with(told: float | None, question: str) -> tuple[Answer, Said]:
+    writer = Said(["甲方。"], told=told)
+    sources = Sources(lambda text: [hit(3)], Weights(weights, 100))
+    return ask(question, sources, writer, Watching()), writer
+
+
+def test_in_doubt_a_model_tells_how_much_of_a_chinese_question_its_passage_foretells() -> None:
+    question = "违约金由谁支付？"
+    foretold, writer = asked_with(0.5, question)
+    assert not foretold.refused
+    (passage,) = writer.doubted
+    assert CONTRACT in passage
+    news, _ = asked_with(0.0, question)
+    assert news.refused
+    assert news.strength < asked_with(None, question)[0].strength < foretold.strength
+
+
+@pytest.mark.parametrize("question", ["逾期付款的违约金是多少？", "谁发明了蒸汽机和电报机？", "How long is the ferry?"])
+def test_where_the_words_tell_enough_no_model_is_asked(question: str) -> None:
+    assert asked_with(0.5, question)[1].doubted == []
 
 
 def test_nothing_found_is_refused() -> None:

@@ -42,6 +42,9 @@ class Says:
     def write(self, messages: list[dict[str, Any]], max_tokens: int, heard: Callable[[str], None]) -> tuple[str, Stats]:
         return self.text, {}
 
+    def foretold(self, passage: str, question: str) -> float | None:
+        return None
+
 
 def call() -> Call:
     return Call(1, lambda event: None)

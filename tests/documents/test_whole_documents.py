@@ -44,6 +44,9 @@ class Said:
         self.asked.append(messages)
         return self.answer, {"tokens": 5}
 
+    def foretold(self, passage: str, question: str) -> float | None:
+        return None
+
     @property
     def prompt(self) -> str:
         return str(self.asked[-1][1]["content"])
