@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from export_environment import CHECKPOINTS, export_python, offline, tiny_checkpoints, use_it
+from export_environment import export_python, job_apart, tiny_checkpoints, use_it
 
 from convert.jobs import onnx as onnx_job
 from convert.onnx import publish
@@ -237,11 +237,8 @@ def test_cancelled_in_the_middle(ready: Path, checkpoints: Path, tmp_path: Path)
 def test_a_job_killed_in_the_middle_and_done_again(ready: Path, checkpoints: Path, tmp_path: Path) -> None:
     """The exporter ends with its job, and the same job works afterwards."""
     source, out = checkpoints / "opt", tmp_path / "tiny-opt"
-    code = "import sys, pathlib; from test_onnx_export import run; run(*map(pathlib.Path, sys.argv[1:]))"
-    path = os.pathsep.join((str(Path(__file__).parent), str(CHECKPOINTS.parent), str(CHECKPOINTS.parents[2])))
-    call = [sys.executable, "-c", code, str(source), str(out)]
     for traced in (False, True):  # as soon as there is an exporter; then while what it traced is compared
-        process = subprocess.Popen(call, env=offline() | {"PYTHONPATH": path})
+        process = job_apart(__file__, source, out)
         exporter = _exporter_of(process)
         while traced and not list(tmp_path.glob("tiny-opt.partial/traced/*.onnx")):
             assert process.poll() is None

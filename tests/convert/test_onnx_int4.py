@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from export_environment import CHECKPOINTS, builder_python, offline, tiny_checkpoints, use_it
+from export_environment import builder_python, job_apart, tiny_checkpoints, use_it
 
 from convert.jobs import onnx as onnx_job
 from convert.onnx import four_bits, int4, publish
@@ -43,10 +42,7 @@ def run(source: Path, out: Path, **more: Any) -> dict[str, Any]:
 
 def killed_while_it_builds(source: Path, out: Path) -> None:
     """A process that does the same job is killed as soon as the builder runs; nothing of it goes on."""
-    code = "import sys, pathlib; from test_onnx_int4 import run; run(*map(pathlib.Path, sys.argv[1:]))"
-    path = os.pathsep.join((str(Path(__file__).parent), str(CHECKPOINTS.parent), str(CHECKPOINTS.parents[2])))
-    call = [sys.executable, "-c", code, str(source), str(out)]
-    job = subprocess.Popen(call, env=offline() | {"PYTHONPATH": path})
+    job = job_apart(__file__, source, out)
     while not (out.with_name(out.name + ".partial") / "traced" / four_bits.FOLDER).exists():
         assert job.poll() is None
         time.sleep(0.02)

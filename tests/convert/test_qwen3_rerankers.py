@@ -23,6 +23,12 @@ from engine.api.job import Job
 
 TOKENS = [int(token) for token in np.random.default_rng(7).integers(10, 400, 20)]
 
+CASES = {
+    "qwen3-reranker": "Qwen3ForCausalLM",
+    "qwen3-reranker-8b": "Qwen3ForCausalLM",
+    "qwen3-score": "Qwen3ForSequenceClassification",
+}
+
 
 def converted(source: Path, folder: Path) -> Path:
     """Our F32 file of a checkpoint."""
@@ -40,10 +46,20 @@ def score_of(path: Path) -> float:
     return float(score)
 
 
+@pytest.fixture(scope="module")
+def given() -> dict[str, tuple[Path, Any]]:
+    """Checkpoint and logits of each case, all from one process with transformers."""
+    places = family_checkpoints.make_all(list(CASES))
+    wanted = [(places[case], TOKENS, "transformers", network) for case, network in CASES.items()]
+    told = reference_logits.logits_all(wanted)
+    return {case: (places[case], logits) for case, logits in zip(CASES, told, strict=True)}
+
+
 @pytest.mark.parametrize("case", ["qwen3-reranker", "qwen3-reranker-8b"])
-def test_the_published_form_scores_with_the_chance_of_yes(case: str, tmp_path: Path) -> None:
-    source = family_checkpoints.make_all([case])[case]
-    (logits,) = reference_logits.logits_all([(source, TOKENS, "transformers", "Qwen3ForCausalLM")])
+def test_the_published_form_scores_with_the_chance_of_yes(
+    given: dict[str, tuple[Path, Any]], case: str, tmp_path: Path
+) -> None:
+    source, logits = given[case]
     assert logits is not None
     places = _places(source)
     yes, no = float(logits[-1, places["yes"]]), float(logits[-1, places["no"]])
@@ -54,11 +70,10 @@ def test_the_published_form_scores_with_the_chance_of_yes(case: str, tmp_path: P
     assert entries["qwen3.classifier.output_labels"] == ("[str]", ["yes", "no"])
 
 
-def test_a_single_score_becomes_its_sigmoid(tmp_path: Path) -> None:
-    source = family_checkpoints.make_all(["qwen3-score"])["qwen3-score"]
-    (given,) = reference_logits.logits_all([(source, TOKENS, "transformers", "Qwen3ForSequenceClassification")])
-    assert given is not None
-    assert score_of(converted(source, tmp_path)) == pytest.approx(1 / (1 + np.exp(-float(given[0]))), abs=1e-3)
+def test_a_single_score_becomes_its_sigmoid(given: dict[str, tuple[Path, Any]], tmp_path: Path) -> None:
+    source, logits = given["qwen3-score"]
+    assert logits is not None
+    assert score_of(converted(source, tmp_path)) == pytest.approx(1 / (1 + np.exp(-float(logits[0]))), abs=1e-3)
 
 
 def test_a_reranker_is_known_by_its_folders_name_and_its_card(tmp_path: Path) -> None:
