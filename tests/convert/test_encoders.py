@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ RERANKERS = {
     "roberta-reranker": "RobertaForSequenceClassification",
     "xlmr-reranker": "XLMRobertaForSequenceClassification",
 }
+TOKENS = [int(token) for token in np.random.default_rng(5).integers(10, 400, 20)]
 
 
 def converted(source: Path, folder: Path) -> Path:
@@ -46,14 +48,33 @@ def converted(source: Path, folder: Path) -> Path:
     return Path(convert(params, Job(work, params))["path"])
 
 
-def test_the_vectors_of_a_real_embedder_are_those_of_transformers(tmp_path: Path) -> None:
+@dataclass
+class Given:
+    """What transformers makes of the texts' tokens and of `TOKENS`; all from one process of its own."""
+
+    ids: list[list[int]]
+    states: list[Any]
+    places: dict[str, Path]
+    scores: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def given() -> Given:
     from tokenizers import Tokenizer
 
     source = real_models.minilm()
     words = Tokenizer.from_file(str(source / "tokenizer.json"))
     words.no_padding()
     ids = [words.encode(text).ids for text in TEXTS]
-    states = reference_logits.logits_all([(source, each, "transformers", "BertModel") for each in ids])
+    places = family_checkpoints.make_all(RERANKERS)
+    asked = [(source, each, "transformers", "BertModel") for each in ids]
+    asked += [(places[name], TOKENS, "transformers", known) for name, known in RERANKERS.items()]
+    told = reference_logits.logits_all(asked)
+    return Given(ids, told[: len(ids)], places, dict(zip(RERANKERS, told[len(ids) :], strict=True)))
+
+
+def test_the_vectors_of_a_real_embedder_are_those_of_transformers(given: Given, tmp_path: Path) -> None:
+    source, ids, states = real_models.minilm(), given.ids, given.states
     embedder = next(found := embedder_of(converted(source, tmp_path)))
     assert embedder.pooling == "mean"
     assert [embedder.tokens(text) for text in TEXTS] == ids
@@ -64,17 +85,14 @@ def test_the_vectors_of_a_real_embedder_are_those_of_transformers(tmp_path: Path
     assert not list(found), "the model is let go"
 
 
-def test_scores_of_rerankers_are_those_of_transformers(tmp_path: Path) -> None:
+def test_scores_of_rerankers_are_those_of_transformers(given: Given, tmp_path: Path) -> None:
     """One text for all: what the head makes of it, pooler and all."""
-    tokens = [int(token) for token in np.random.default_rng(5).integers(10, 400, 20)]
-    places = family_checkpoints.make_all(RERANKERS)
-    asked = [(places[name], tokens, "transformers", known) for name, known in RERANKERS.items()]
-    for name, wanted in zip(RERANKERS, reference_logits.logits_all(asked), strict=True):
+    for name, wanted in given.scores.items():
         assert wanted is not None
         assert wanted.shape == (1,)
         (tmp_path / name).mkdir()
-        embedder = next(found := embedder_of(converted(places[name], tmp_path / name)))
-        assert run(embedder.rerank([tokens], raw=True)) == [pytest.approx(float(wanted[0]), abs=5e-3)]
+        embedder = next(found := embedder_of(converted(given.places[name], tmp_path / name)))
+        assert run(embedder.rerank([TOKENS], raw=True)) == [pytest.approx(float(wanted[0]), abs=5e-3)]
         assert not list(found)
 
 
