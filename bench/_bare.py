@@ -30,8 +30,14 @@ class Bare:
         params.n_threads = params.n_threads_batch = threads
         params.n_seq_max, params.kv_unified = sequences, True
         self.context: Any = llama_cpp.llama_init_from_model(model, params)
+        self._model: Any = model
         self.vocabulary: Any = llama_cpp.llama_model_get_vocab(model)
         self.sampler: Any = llama_cpp.llama_sampler_init_greedy()
+
+    def close(self) -> None:
+        """Free the model."""
+        self.api.llama_free(self.context)
+        self.api.llama_model_free(self._model)
 
     def tokens(self, prompt: str) -> list[int]:
         """The prompt as tokens, control tokens read as such."""
