@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from engine.documents.database import DocumentStore, sql_of
-from engine.documents.prepare import match_any, query_terms
+from engine.documents.prepare import match_any, query_terms, spoken
 
 BUDGET = 20_000  # chunks that are weighed for one question
 MOST_WORDS = 64
@@ -84,7 +84,7 @@ def find(
     words = query_terms(question, counted, BUDGET)[:MOST_WORDS]
     if not words:
         return Lexical(counts=seen, total=counts.total)
-    rows = _rows(store, number, expression(words, seen), top, allowed)
+    rows = _rows(store, number, expression(words, seen, spoken(question)), top, allowed)
     return Lexical([row[0] for row in rows], [-row[1] for row in rows], seen, counts.total)
 
 
@@ -94,12 +94,14 @@ def frequency(store: DocumentStore, number: int, version: int) -> Callable[[str]
     return _counts_of(store, number).of(store, number, version)
 
 
-def expression(words: list[str], counts: dict[str, int]) -> str:
-    """Any of the words. Where the rarest is too common by itself, it must stand together with the next rarest."""
+def expression(words: list[str], counts: dict[str, int], said: Mapping[str, str]) -> str:
+    """Any of the words, as the question has them (`said`: `spoken` of it). Where the rarest is too common by itself, it
+    must stand together with the next rarest."""
     if counts[words[0]] <= BUDGET:
-        return match_any(words)
+        return match_any(said.get(word, word) for word in words)
     beside = sorted((count, word) for word, count in counts.items() if count and word != words[0])[:3]
-    return f'"{words[0]}" AND ({match_any(word for _, word in beside)})' if beside else match_any(words)
+    rarest = said.get(words[0], words[0])
+    return f'"{rarest}" AND ({match_any(said.get(word, word) for _, word in beside)})' if beside else f'"{rarest}"'
 
 
 def _rows(

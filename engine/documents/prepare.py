@@ -15,7 +15,8 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
-TOKENIZER = "porter unicode61 remove_diacritics 2"
+WHOLE_WORDS = "unicode61 remove_diacritics 2"
+TOKENIZER = f"porter {WHOLE_WORDS}"
 # Letters only, unlike engine.segment's: a pair across a comma is no word.
 CJK = "々〇〻⺀-⿟㐀-䶿一-鿿豈-﫿\u3041-\u309fァ-ヺー-ヿ\u3105-\u312f가-힣ᄀ-ᇿ\U00020000-\U0003ffff"
 CJK_RUN = re.compile(f"[{CJK}]+")
@@ -85,6 +86,16 @@ def query_words(question: str) -> list[str]:
     return [word for word in once if not _single(word)] + [word for word in once if _single(word)]
 
 
+def spoken(question: str) -> dict[str, str]:
+    """Word as FTS5 indexed it -> the question's own, with which FTS5 is to be asked.
+
+    It stems what it is asked, too, and the stem of a stem is often another word: increase, increas, increa.
+    """
+    flat = clean(question)
+    with tokenizing([flat]) as stems, tokenizing([flat], WHOLE_WORDS) as words:
+        return dict(zip(_terms(stems), _terms(words), strict=True))
+
+
 def query_terms(question: str, frequency: Frequency | None = None, budget: int = 0) -> list[str]:
     """The words of `query_words`, rarest first, those in no chunk out; single CJK characters after all others.
 
@@ -131,18 +142,22 @@ def _cjk_stops() -> re.Pattern[str]:
 def _stems(texts: Iterable[str]) -> list[str]:
     """The words FTS5 makes of texts, in order: it is asked itself, so that both sides always agree."""
     with tokenizing(texts) as table:
-        rows = table.execute("SELECT term FROM instances ORDER BY doc, offset").fetchall()
+        return _terms(table)
+
+
+def _terms(table: sqlite3.Connection) -> list[str]:
+    rows = table.execute("SELECT term FROM instances ORDER BY doc, offset").fetchall()
     return [str(row[0]) for row in rows]
 
 
 @contextmanager
-def tokenizing(texts: Iterable[str]) -> Iterator[sqlite3.Connection]:
+def tokenizing(texts: Iterable[str], tokenizer: str = TOKENIZER) -> Iterator[sqlite3.Connection]:
     """A database in memory whose table `instances` has each word FTS5 makes of `texts`: term, doc (from 1), offset.
 
     One for each use, for a connection belongs to its thread.
     """
     with closing(sqlite3.connect(":memory:")) as table:
-        table.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, tokenize = '{TOKENIZER}')")
+        table.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, tokenize = '{tokenizer}')")
         table.execute("CREATE VIRTUAL TABLE instances USING fts5vocab('words', 'instance')")
         rows = ((number, prepared(text)) for number, text in enumerate(texts, 1))
         table.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", rows)

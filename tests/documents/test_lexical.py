@@ -62,9 +62,16 @@ def test_a_question_of_common_words_is_cut(store: DocumentStore) -> None:
     filled(store, "c", texts)
     everything = find(store, "common usual rare", top=50)
     assert len(everything.ids) == 30 and everything.ids[0] == 8
-    expression = lexical.expression(["common", "usual"], {"common": 30_000, "usual": 40_000})
-    assert expression == '"common" AND ("usual")'
-    assert lexical.expression(["rare", "usual"], {"rare": 1, "usual": 2}) == '"rare" OR "usual"'
+    said = {"common": "commonly", "usual": "usually"}
+    expression = lexical.expression(["common", "usual"], {"common": 30_000, "usual": 40_000}, said)
+    assert expression == '"commonly" AND ("usually")'
+    assert lexical.expression(["rare", "usual"], {"rare": 1, "usual": 2}, said) == '"rare" OR "usually"'
+
+
+@pytest.mark.parametrize("word", ["increase", "conclusive", "universe", "expense"])
+def test_a_word_whose_stem_has_a_stem_of_its_own_is_found(store: DocumentStore, word: str) -> None:
+    filled(store, "c", {"it.txt": f"Here is {word}, and bread.", "other.txt": "There is bread only."})
+    assert len(find(store, f"{word}?").ids) == 1
 
 
 @pytest.mark.parametrize(

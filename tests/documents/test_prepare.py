@@ -6,7 +6,16 @@ import sqlite3
 
 import pytest
 
-from engine.documents.prepare import TOKENIZER, has_cjk, match_any, prepared, query_terms, query_words, stop_words
+from engine.documents.prepare import (
+    TOKENIZER,
+    has_cjk,
+    match_any,
+    prepared,
+    query_terms,
+    query_words,
+    spoken,
+    stop_words,
+)
 
 TEXTS = [
     "黑豹队的防守只丢了308分。",
@@ -46,6 +55,13 @@ def table() -> sqlite3.Connection:
 def test_a_question_finds_its_text_first(table: sqlite3.Connection, question: str, found: int) -> None:
     sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank"
     assert table.execute(sql, (match_any(query_words(question)),)).fetchall()[0] == (found,)
+
+
+def test_a_stem_is_asked_by_the_word_it_came_of() -> None:
+    asked = spoken("Does Pressure INCREASE in GB18030 at 3.14 黑豹?")
+    assert (asked["pressur"], asked["increas"], asked["gb18030"]) == ("pressure", "increase", "gb18030")
+    assert all(asked[word] == word for word in ("黑豹", "黑", "3d14"))
+    assert spoken("\x00 ?!") == {}
 
 
 def test_pairs_do_not_cross_signs_and_stop_words_do_not_make_pairs() -> None:
