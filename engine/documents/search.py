@@ -130,7 +130,7 @@ class _Search:
         words = self._lexical()
         legs = self._legs(words, self._dense(embedder), embedder)
         ranking, trust = fused(legs)
-        if legs["dense"].scores:
+        if legs["dense"].scores and trust["lexical"] > 0:  # else nothing would move it
             legs = self._legs(words, self._nearer(ranking, trust["lexical"]), embedder)
             ranking, trust = fused(legs)
         ranked = [(chunk, score) for chunk, score in ranking if score > 0]

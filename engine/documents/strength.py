@@ -56,7 +56,7 @@ ENGLISH = Fit(5.46, 5.53, -0.14, 0.48, -7.16)
 CHINESE = Fit(6.23, 2.72, -0.09, 0.27, -6.16)  # of letters
 
 # Between these the letters of a Chinese question leave it open, and a model is asked, which takes a second or two. What
-# a model is told by an English passage adds nothing to the words.
+# a model is told by an English passage adds little to the words.
 OPEN = (0.05, 0.9)
 # What weighs the log odds of the letters, how much of the question its best passage foretells, and nothing: fitted as
 # above with Qwen2.5-Coder-0.5B, so that nine of ten are answered and as many refused as can be.
