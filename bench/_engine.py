@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEventLoop
-
 ROOT = Path(__file__).parents[1]
 # Of this machine, or as many as the person says: on two cores, a busy neighbour stalls the second thread.
 THREADS = int(os.environ.get("DESKSIDE_BENCH_THREADS", "0")) or max(1, os.cpu_count() or 2)
@@ -38,10 +36,23 @@ def qwen_coder() -> Path:
     return real_models.qwen_coder()
 
 
+def eight_b() -> Path:
+    """A file of an 8B model's dimensions and random weights, written once beside the models of the tests (4.6 GB)."""
+    import random_llama
+    import real_models
+
+    made = real_models.folder() / "random-8b.gguf"
+    if not made.exists():
+        random_llama.write(made.with_suffix(".half"), real_models.smollm2(), random_llama.EIGHT_B).replace(made)
+    return made
+
+
 class Talk:
     """Blocking calls over the window's own client; notes when each event reached it."""
 
     def __init__(self) -> None:
+        from PySide6.QtCore import QCoreApplication
+
         from desktop.client import EngineClient
 
         self.application = QCoreApplication.instance() or QCoreApplication([])
@@ -51,6 +62,8 @@ class Talk:
 
     def ask(self, name: str, /, **params: Any) -> dict[str, Any]:
         """The result of one request. Raises the engine's UserError."""
+        from PySide6.QtCore import QEventLoop
+
         self.events = []
         ended: list[Any] = []
         loop = QEventLoop()

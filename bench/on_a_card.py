@@ -7,8 +7,6 @@ weights. Without a card it says so and measures nothing.
 from __future__ import annotations
 
 import statistics
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,10 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from _engine import eight_b, smollm2
 from _figures import figure, ratio
-
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "fixtures")]
 
 CONTEXT, TOGETHER, TOKENS, ROUNDS = 8192, 8, 128, 5
 NEVER = (0, 2)  # the tokens that end an answer
@@ -165,9 +161,6 @@ def measure(file: Path, name: str) -> None:
 
 def main() -> None:
     """Measure where there is a card."""
-    import random_llama
-    import real_models
-
     from engine.llama.devices import cards
 
     found = cards()
@@ -175,10 +168,8 @@ def main() -> None:
         figure("graphics card", "llama.cpp sees none here")
         return
     figure("graphics card", str(found[0]["description"]))
-    measure(real_models.smollm2(), "SmolLM2 135M")
-    with tempfile.TemporaryDirectory() as folder:
-        big = random_llama.write(Path(folder) / "8b.gguf", real_models.smollm2(), random_llama.EIGHT_B)
-        measure(big, "8B of random weights")
+    measure(smollm2(), "SmolLM2 135M")
+    measure(eight_b(), "8B of random weights")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from _bare import Bare
-from _engine import THREADS, qwen_coder, smollm2
+from _engine import THREADS, eight_b, qwen_coder, smollm2
 from _figures import figure, ratio
 from _load import Streamed, stream_all
 from _servers import COMPILED, model_name, ours, peer
@@ -25,7 +25,12 @@ CONTEXT, PARALLEL, TOKENS, STARTS, ROUNDS = 8192, 8, 48, 5, 3
 # Clients, and the least share of the peer's speed; the wheel is built for any processor.
 CLIENTS = {1: 1.0, 4: 1.0, 8: 1.0} if COMPILED else {1: 1.0, 4: 1.15, 8: 1.15}
 PREFILL_WORDS, LEAST_PREFILL = 160, 1.0 if COMPILED else 1.25
-FILES = {"qwen": ("Qwen2.5-Coder-0.5B", qwen_coder, (151643, 151645)), "smollm2": ("SmolLM2-135M", smollm2, (0, 2))}
+FILES = {
+    "qwen": ("Qwen2.5-Coder-0.5B", qwen_coder, (151643, 151645)),
+    "smollm2": ("SmolLM2-135M", smollm2, (0, 2)),
+    "8b": ("8B of random weights", eight_b, (0, 2)),  # for a graphics card
+}
+USUAL = ("qwen", "smollm2")
 
 
 def story_prompt(number: int) -> str:
@@ -136,7 +141,7 @@ def _ratio(figures: dict[str, list[float]], mine: str, other: str) -> float:
 
 
 def main() -> None:
-    for key in sys.argv[1:] or FILES:
+    for key in sys.argv[1:] or USUAL:
         name, file, ends = FILES[key]
         measure(name, file(), ends)
 

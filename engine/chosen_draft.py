@@ -30,8 +30,8 @@ def chosen_draft(chosen: Settings, model: str, settings: LoadSettings) -> Chosen
     from models.registry import lookup
     from models.rows import header, loadable
 
-    target = lookup(model)
-    if not chosen.draft_model or not chosen.guess_ahead or not target:
+    target = lookup(model) if chosen.draft_model and chosen.guess_ahead else None
+    if not target:
         return None
     of_target = header(target.path)
     if of_target.kind not in ("chat", "base"):  # it writes nothing that could be guessed

@@ -112,7 +112,6 @@ class Scheduler:
             steps.close()
             future.set_exception(UserError("closed", "The engine is shutting down."))
         self.slots.close()
-        self._batch.close()
 
     def _wait(self) -> bool:
         """Sleep until there is work; False when closing. Idle conversations are stored meanwhile."""

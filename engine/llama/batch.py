@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from enum import Enum
-from typing import Any
 
 from engine.llama.brake import Brake
 from engine.llama.card_steps import CardSteps
@@ -14,6 +13,7 @@ from engine.llama.compute import COMPUTE
 from engine.llama.model import Model
 from engine.llama.pace import Pace
 from engine.llama.quiet import library, lines
+from engine.llama.rows import Rows
 from engine.llama.slot import Slot
 
 LONG_STEP = 32  # tokens; shorter steps are over before anyone could pull the brake
@@ -38,13 +38,7 @@ class Batch:
         self._shares = model.needs_cores  # with other models
         self._card = CardSteps(model.context) if model.gpu_layers else None
         self._wanted = False  # logits of this step
-        self._batch: Any = library().llama_batch_init(self.size, 0, 1)
-        batch = self._batch
-        self._token, self._position, self._logits = batch.token, batch.pos, batch.logits
-        self._sequence = [batch.seq_id[index] for index in range(self.size)]
-        self._status = 0
-        for index in range(self.size):
-            batch.n_seq_id[index] = 1
+        self._rows, self._status = Rows(self.size), 0
 
     def clear(self) -> None:
         """Begin anew."""
@@ -52,15 +46,9 @@ class Batch:
 
     def add(self, tokens: list[int], slot: Slot, logits: int) -> int:
         """Put tokens after those the slot holds; the last `logits` of them get logits. The place of the first."""
-        start, position, first_logits = self.count, len(slot.held), len(tokens) - logits
-        number, sequence = slot.number, self._sequence
-        for index, token in enumerate(tokens):
-            at = start + index
-            self._token[at] = token
-            self._position[at] = position + index
-            sequence[at][0] = number
-            self._logits[at] = index >= first_logits
-        self.count, self._wanted = start + len(tokens), self._wanted or logits > 0
+        start = self.count
+        self.count = self._rows.put(start, tokens, len(slot.held), slot.number, logits)
+        self._wanted = self._wanted or logits > 0
         return start
 
     def decode(self, given_up: Callable[[], bool], steady: bool) -> Outcome:
@@ -68,7 +56,6 @@ class Batch:
 
         `steady`: all threads, whatever happens, so that texts repeat to the last bit.
         """
-        self._batch.n_tokens = self.count
         if steady:
             self._pace.steady()
         if self.count < LONG_STEP:
@@ -85,12 +72,6 @@ class Batch:
         """What llama.cpp said of a failure."""
         return lines.last_error() or f"status {self._status}"
 
-    def close(self) -> None:
-        """Free the batch. Calling it twice does no harm."""
-        batch, self._batch = self._batch, None
-        if batch is not None:
-            library().llama_batch_free(batch)
-
     def _run_paced(self, steady: bool) -> None:
         begun = time.monotonic()
         self._run()
@@ -101,6 +82,6 @@ class Batch:
         with COMPUTE if self._shares else nullcontext():
             if self._card:
                 self._card.began()
-            self._status = int(self._decode(self._context, self._batch))
+            self._status = self._rows.run(self._decode, self._context, self.count)
             if self._card:
                 self._card.decoded(self._wanted, self.count >= LONG_STEP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from engine.llama.batch import Outcome
 from engine.llama.brake import Brake
 from engine.llama.load import LoadSettings, Progress, load
 from engine.llama.quiet import library, lines
+from engine.llama.rows import Rows
 from models.gguf_header import read as header
 
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ class Reader:
         )
         self.model = load(path, settings, progress, self._adjust)
         self.context = min(reading.context, self.model.train_context)
-        self._batch: Any = None
         self.tokens, self.seconds = 0, 0.0  # read so far, and how long that took
         self._check(path)
-        self._batch, self._size = library().llama_batch_init(size, 0, 1), size
+        self._rows, self._size, self._count = Rows(size), size, 0
         self._brake = Brake(self.model.context)
 
     def read(
@@ -115,9 +114,6 @@ class Reader:
 
     def close(self) -> None:
         """Give the memory back. Calling it twice does no harm."""
-        batch, self._batch = self._batch, None
-        if batch is not None:
-            library().llama_batch_free(batch)
         self.model.close()
 
     def _adjust(self, params: Any) -> None:
@@ -140,25 +136,14 @@ class Reader:
         )
 
     def _fill(self, chunks: list[list[int]], start: int, width: int, first: int) -> list[tuple[int, int]]:
-        import numpy as np
-
         wanted: list[tuple[int, int]] = []
-        parts = [chunk[start : start + width] for chunk in chunks]
-        count = sum(len(part) for part in parts)
-        batch, at = self._batch, 0
-        batch.n_tokens = count
-        tokens, positions = (np.ctypeslib.as_array(field, (count,)) for field in (batch.token, batch.pos))
-        outputs = np.ctypeslib.as_array(ctypes.cast(batch.logits, ctypes.POINTER(ctypes.c_int8)), (count,))
-        for number, part in enumerate(parts):
-            end = at + len(part)
-            tokens[at:end] = part
-            positions[at:end] = range(start, start + len(part))
-            outputs[at:end] = [position >= first for position in range(start, start + len(part))]
-            for place in range(at, end):
-                batch.n_seq_id[place] = 1
-                batch.seq_id[place][0] = number
-            wanted += [(number, position) for position in range(max(first, start), start + len(part))]
-            at = end
+        self._count = 0
+        for number, chunk in enumerate(chunks):
+            part = chunk[start : start + width]
+            end = start + len(part)
+            begin = min(max(first, start), end)
+            self._count = self._rows.put(self._count, part, start, number, end - begin)
+            wanted += [(number, position) for position in range(begin, end)]
         return wanted
 
     def _decode(self, given_up: Callable[[], bool]) -> None:
@@ -166,10 +151,10 @@ class Reader:
         if self._hook:
             self._hook.begin()
         with self._brake.pulled_by(given_up):
-            status = int(c.llama_decode(self.model.context, self._batch))
+            status = self._rows.run(c.llama_decode, self.model.context, self._count)
             c.llama_synchronize(self.model.context)
         self.seconds += time.perf_counter() - begun
-        self.tokens += int(self._batch.n_tokens)
+        self.tokens += self._count
         if status == Outcome.ABORTED.value or given_up():
             raise Cancelled
         if status:

@@ -99,7 +99,6 @@ class DraftModel:
 
     def close(self) -> None:
         """Give the memory back. Calling it twice does no harm."""
-        self._batch.close()
         self.model.close()
 
     def _add(self, tokens: list[int], given_up: Callable[[], bool]) -> bool:

@@ -11,6 +11,7 @@ from engine.llama.compute import COMPUTE
 from engine.llama.devices import is_full
 from engine.llama.model import Model
 from engine.llama.quiet import library, lines
+from engine.llama.rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,13 +37,12 @@ class VectorContext:
         self._memory = c.llama_get_memory(self._context)
         encodes = not self._memory or c.llama_model_has_encoder(model.handle)
         self._run = c.llama_encode if encodes else c.llama_decode
-        self._batch = c.llama_batch_init(batch, 0, 1)
+        self._rows = Rows(batch)
 
     def close(self) -> None:
         """Free the memory. Calling it twice does no harm."""
         context, self._context = self._context, None
         if context:
-            library().llama_batch_free(self._batch)
             library().llama_free(context)
 
     def forget(self) -> None:
@@ -52,15 +52,11 @@ class VectorContext:
 
     def read(self, pieces: Sequence[Piece]) -> None:
         """Run the model over at most a batch of tokens. Raises UserError out_of_memory."""
-        batch, at = self._batch, 0
+        at = 0
         for text, start, tokens in pieces:
-            for place, token in enumerate(tokens, start):
-                batch.token[at], batch.pos[at] = token, place
-                batch.n_seq_id[at], batch.seq_id[at][0], batch.logits[at] = 1, text, 1
-                at += 1
-        batch.n_tokens = at
+            at = self._rows.put(at, tokens, start, text, len(tokens))
         with COMPUTE if self._model.needs_cores else nullcontext():
-            status = self._run(self._context, batch)
+            status = self._rows.run(self._run, self._context, at)
             library().llama_synchronize(self._context)
         if status:
             raise no_room(lines.last_error() or f"status {status}")

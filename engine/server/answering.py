@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +20,7 @@ from engine.server.errors import body_of, headers_of, status_of
 from engine.server.events import dumped, encoded
 from engine.server.figures import Figures
 from engine.server.stream import Relay, Wakes, failed
+from engine.server.workers import Workers
 
 MOST_RUNNING = 64  # requests at a time that a model works for, here; the scheduler has limits of its own
 STALL_S = 60.0  # a reader that takes nothing for so long is cut off
@@ -36,6 +37,7 @@ class Running:
     figures: Figures
     model: str = ""
     heavy: int = 0
+    workers: Workers = field(default_factory=Workers)
     cancels: set[threading.Event] = field(default_factory=set)
     ending: bool = False
 
@@ -78,10 +80,11 @@ class Answering:
             await refuse(scope, receive, send, error)
 
     async def _serve(self, exchange: Exchange, data: bytes) -> None:
+        relay = Relay(self._running.wakes, exchange.cancelled)
         with exchange.watched():
-            answer = await self._attempt(lambda: self._answer(exchange, data))
+            answer = await self._attempt(lambda: self._answer(exchange, data), relay)
             if isinstance(answer, Streaming):
-                await self._stream(exchange, answer)
+                await self._stream(exchange, answer, relay)
             elif isinstance(answer, Plain):
                 await exchange.whole(200, answer.media, encoded(answer.text))
             else:
@@ -96,11 +99,21 @@ class Answering:
         asked = Asked(own.core, parsed, path, query, exchange.cancelled, own.figures, own.model, own.heavy)
         return self.endpoint.answer(asked)
 
-    async def _attempt(self, work: Callable[[], Any]) -> Any:
-        """What `work` returns, run in a thread. Raises its UserError, or what the service makes of a bug."""
+    async def _attempt(self, work: Callable[[], Any], relay: Relay) -> Any:
+        """What `work` returns, run in a thread, which at once goes on with what is to be streamed through `relay`.
+
+        Raises its UserError, or what the service makes of a bug.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[dict[str, Any]] = loop.create_future()
-        _start(lambda: _tell(loop, done, _outcome(self.endpoint.path, work)))
+
+        def run() -> None:
+            outcome = _outcome(self.endpoint.path, work)
+            _tell(loop, done, outcome)
+            if isinstance(answer := outcome.get("result"), Streaming):
+                self._begin(answer, relay)
+
+        self._running.workers.start(run)
         outcome = await done
         if "error" in outcome:
             raise UserError.from_json(outcome["error"])
@@ -108,11 +121,14 @@ class Answering:
             raise _ended()
         return outcome["result"]
 
-    async def _stream(self, exchange: Exchange, answer: Streaming) -> None:
-        relay = Relay(self._running.wakes, exchange.cancelled)
+    def _begin(self, answer: Streaming, relay: Relay) -> None:
+        """Do the first work here, and the others in threads of their own."""
+        for choice, work in enumerate(answer.works[1:], 1):
+            self._running.workers.start(partial(_run, self.endpoint.path, relay, choice, work))
+        _run(self.endpoint.path, relay, 0, answer.works[0])
+
+    async def _stream(self, exchange: Exchange, answer: Streaming, relay: Relay) -> None:
         relay.shortcut = Straight(exchange, answer.writer)
-        for choice, work in enumerate(answer.works):
-            _start(lambda choice=choice, work=work: _run(self.endpoint.path, relay, choice, work))  # type: ignore[misc]
         async for events in relay.batches(len(answer.works)):
             if relay.cut:
                 exchange.abort()
@@ -241,10 +257,6 @@ def head(status: int, headers: dict[str, str]) -> dict[str, Any]:
 
 def _ended() -> UserError:
     return UserError("closed", "The server is shutting down.", "Try again when it is back.")
-
-
-def _start(run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name=f"http {time.monotonic():.3f}", daemon=True).start()
 
 
 def _outcome(path: str, work: Callable[[], Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Wakes:
 
     The listeners are called in the model's thread at every token of up to 8 answers. A wake-up is a system call, and
     a loop that wakes amid a step takes the interpreter from the model's thread again and again: so one wake-up ends
-    the step. Only who has heard nothing yet does not wait for it.
+    the step. Only a first word does not wait for it.
     """
 
     def __init__(self, call_soon: CallSoon) -> None:
@@ -94,7 +94,7 @@ class Relay:
         self._waiting.append(event)
         if not self._called:
             self._called = True
-            self._wakes.call(self, now=self._awaited)
+            self._wakes.call(self, now=self._awaited and event.kind != "prefill")
         self._awaited = self._awaited and event.kind == "prefill"
 
     def look(self) -> None:

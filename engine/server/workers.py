@@ -1,0 +1,44 @@
+"""Threads for the requests' work, kept a while for the next: to start one takes longer than a short request does."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+
+IDLE_S = 30.0  # a thread that had nothing to do for so long ends
+Work = Callable[[], None]
+
+
+class Workers:
+    """As many threads as there is work at a time. Any thread may call; the work must not raise."""
+
+    def __init__(self) -> None:
+        self._idle: deque[queue.SimpleQueue[Work]] = deque()  # of those who wait, where each takes its work from
+
+    def start(self, work: Work) -> None:
+        """Have it done at once, by who became idle last or by a new thread."""
+        try:
+            self._idle.pop().put(work)
+        except IndexError:
+            threading.Thread(target=self._serve, args=(work,), name="http work", daemon=True).start()
+
+    def _serve(self, work: Work | None) -> None:
+        inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        while work:
+            work()
+            work = None  # what it holds is not kept while waiting
+            self._idle.append(inbox)
+            work = self._next(inbox)
+
+    def _next(self, inbox: queue.SimpleQueue[Work]) -> Work | None:
+        try:
+            return inbox.get(timeout=IDLE_S)
+        except queue.Empty:
+            pass
+        try:
+            self._idle.remove(inbox)
+        except ValueError:  # somebody chose it just now
+            return inbox.get()
+        return None
