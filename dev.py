@@ -350,7 +350,7 @@ def offscreen() -> dict[str, str]:
 def test(arguments: list[str]) -> int:
     need_libraries(window=False)
     set_up("test")
-    return call(PYTHON, "-m", "pytest", *arguments, **offscreen())
+    return call(PYTHON, *(["-m", "pytest", *arguments] if arguments else ["tests/halves.py"]), **offscreen())
 
 
 def check(arguments: list[str]) -> int:

@@ -108,6 +108,8 @@ def test_tests_add_what_they_need_and_run_offscreen(checkout: Checkout) -> None:
     last = json.loads((checkout.folder / "calls").read_text().splitlines()[-1])
     assert last == [["-m", "pytest", "-k", "name"], "offscreen"]
     assert installs(checkout.calls()) == [f"{checkout.folder}[desktop,documents,convert,dev]"]
+    checkout.run("test")
+    assert checkout.calls() == [["tests/halves.py"]]
     checkout.run("run", "doctor")
     assert installs(checkout.calls()) == []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from typing import Any
 
 from engine.llama.quiet import library
 
@@ -17,8 +18,9 @@ class Rows:
 
     def __init__(self, size: int) -> None:
         c, pointer = library(), ctypes.POINTER(ctypes.c_int32)
-        self._token, self._position, self._sequence = ((ctypes.c_int32 * size)() for _ in range(3))
-        self._logits = (ctypes.c_int8 * size)()
+        arrays: list[Any] = [(ctypes.c_int32 * size)() for _ in range(3)]
+        self._token, self._position, self._sequence = arrays
+        self._logits: Any = (ctypes.c_int8 * size)()
         each = (ctypes.c_int32 * size)(*[1] * size)  # sequences of a row
         begin = ctypes.addressof(self._sequence)
         places = (ctypes.c_void_p * size)(*range(begin, begin + 4 * size, 4))

@@ -7,14 +7,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-IDLE_S = 30.0  # a thread that had nothing to do for so long ends
+IDLE_S = 30.0
 Work = Callable[[], None]
 
 
 class Workers:
-    """As many threads as there is work at a time. Any thread may call; the work must not raise."""
+    """As many threads as there is work at a time; one that had nothing to do for `idle_s` seconds ends.
 
-    def __init__(self) -> None:
+    Any thread may call; the work must not raise.
+    """
+
+    def __init__(self, idle_s: float = IDLE_S) -> None:
+        self._idle_s = idle_s
         self._idle: deque[queue.SimpleQueue[Work]] = deque()  # of those who wait, where each takes its work from
 
     def start(self, work: Work) -> None:
@@ -22,10 +26,12 @@ class Workers:
         try:
             self._idle.pop().put(work)
         except IndexError:
-            threading.Thread(target=self._serve, args=(work,), name="http work", daemon=True).start()
+            inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
+            inbox.put(work)
+            threading.Thread(target=self._serve, args=(inbox,), name="http work", daemon=True).start()
 
-    def _serve(self, work: Work | None) -> None:
-        inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
+    def _serve(self, inbox: queue.SimpleQueue[Work]) -> None:
+        work: Work | None = inbox.get()
         while work:
             work()
             work = None  # what it holds is not kept while waiting
@@ -34,7 +40,7 @@ class Workers:
 
     def _next(self, inbox: queue.SimpleQueue[Work]) -> Work | None:
         try:
-            return inbox.get(timeout=IDLE_S)
+            return inbox.get(timeout=self._idle_s)
         except queue.Empty:
             pass
         try:

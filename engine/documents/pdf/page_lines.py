@@ -13,6 +13,7 @@ from engine.documents.pdf.segment import Segment
 GAP = 1.0  # of the font's height: wider ones part the cells of a table, or columns
 BREAK = re.compile(r"\r\n|\r|\n|\ufffe|\x02")
 LEADERS = re.compile(r"(?: ?[.·]){5,} ?")  # between a title and its page
+FLAT = 0.1  # points: pdfium gives letters without height 0.02
 HYPHENS = "\ufffe\x02"  # how pdfium tells of a word that goes on in the next line
 Place = tuple[float, float, float, float]
 
@@ -79,7 +80,7 @@ class PageText:
         left, top, right, bottom = self._numbers
         for index in range(min(count, end - begin)):
             if self._pdfium.FPDFText_GetRect(self._text, index, left, top, right, bottom):
-                places.append(self._turn.place(left.value, top.value, right.value, bottom.value))
+                places.append(self._place(begin))
         return places
 
     def _pieces(self, begin: int, end: int, size: float) -> Iterator[tuple[str, Place]]:
@@ -123,10 +124,20 @@ class PageText:
         return begin
 
     def _character(self, index: int) -> Place | None:
-        left, right, bottom, top = self._numbers
+        left, top, right, bottom = self._numbers
         if not self._pdfium.FPDFText_GetCharBox(self._text, index, left, right, bottom, top):
             return None
-        return self._turn.place(left.value, top.value, right.value, bottom.value)
+        return self._place(index)
+
+    def _place(self, index: int) -> Place:
+        """What pdfium told last, of the character `index` or some from there on. Without a font to draw them with (it
+        is not in the file, nor on this machine) letters have no height: then it is the line's."""
+        left, top, right, bottom = (number.value for number in self._numbers)
+        if top - bottom < FLAT:
+            box = self._pdfium.FS_RECTF()
+            if self._pdfium.FPDFText_GetLooseCharBox(self._text, index, box):
+                top, bottom = box.top, box.bottom
+        return self._turn.place(left, top, right, bottom)
 
     def _font(self, first: int, last: int) -> tuple[float, bool]:
         """(height in points, whether it is bold from its first to its last character) of a line."""
