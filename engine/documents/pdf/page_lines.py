@@ -132,7 +132,8 @@ class PageText:
     def _place(self, index: int) -> Place:
         """What pdfium told last, of the character `index` or some from there on. Without a font to draw them with (it
         is not in the file, nor on this machine) letters have no height: then it is the line's."""
-        left, top, right, bottom = (number.value for number in self._numbers)
+        numbers = self._numbers
+        left, top, right, bottom = numbers[0].value, numbers[1].value, numbers[2].value, numbers[3].value
         if top - bottom < FLAT:
             box = self._pdfium.FS_RECTF()
             if self._pdfium.FPDFText_GetLooseCharBox(self._text, index, box):
@@ -203,7 +204,8 @@ def _is_whole(places: list[Place], size: float) -> bool:
 def _is_stretched(places: list[Place], text: str, size: float) -> bool:
     """Whether the line is wider than its letters: then it has gaps within what pdfium takes for one piece."""
     width = sum(place[2] - place[0] for place in places)
-    return width > size * (sum(0.62 if character < "\u1100" else 1.1 for character in text) + 2)
+    narrow = len(text) if text.isascii() else sum(character < "\u1100" for character in text)
+    return width > size * (0.62 * narrow + 1.1 * (len(text) - narrow) + 2)
 
 
 def _around(places: list[Place]) -> Place:

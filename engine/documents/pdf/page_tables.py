@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.documents.pdf.line_joining import joined
-from engine.documents.pdf.segment import Row, Segment, rows_of
+from engine.documents.pdf.segment import Row, Segment, row_of, rows_of
 from engine.documents.tables import markdown
 
 MOST_LINES = 6  # of a cell: longer pieces side by side are columns of prose
@@ -42,7 +42,7 @@ def _is_next_cell(band: list[list[Segment]], segment: Segment) -> bool:
 def _closed(band: list[list[Segment]]) -> list[Row]:
     """One row of whole cells if it was a table's, else its lines as they are."""
     if len(band) > 1 and all(len(cell) <= MOST_LINES for cell in band):
-        return [Row(tuple(_cell(cell) for cell in band))]
+        return [row_of([_cell(cell) for cell in band])]
     return rows_of([line for cell in band for line in cell])
 
 

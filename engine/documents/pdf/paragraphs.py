@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.documents.block import Block, Box, Kind
 from engine.documents.pdf.line_joining import is_cjk, joined
 from engine.documents.pdf.page_tables import table_at, table_rows, table_text
-from engine.documents.pdf.segment import Row, Segment
+from engine.documents.pdf.segment import Row, Segment, row_of
 
 BULLETS = "•‣◦▪●○■□·–—*-"
 MARK = re.compile(
@@ -51,7 +51,7 @@ def _with_its_mark(row: Row) -> Row:
     """A number or bullet set apart from its item belongs to it."""
     if len(row.segments) == 2 and MARK_ALONE.fullmatch(row.segments[0].text):
         mark, item = row.segments
-        return Row((item._replace(text=f"{mark.text} {item.text}", left=mark.left, top=row.top, bottom=row.bottom),))
+        return row_of([item._replace(text=f"{mark.text} {item.text}", left=mark.left, top=row.top, bottom=row.bottom)])
     return row
 
 

@@ -39,7 +39,7 @@ def _runs_across(segments: Sequence[Segment]) -> bool:
 
 def _cut(segments: list[Segment], depth: int) -> list[Segment]:
     """Cut at the widest gutter that runs through all, else at the gaps between lines that run through all."""
-    if len(segments) < 2 or depth > DEEPEST:
+    if depth > DEEPEST or _one_below_the_other(segments):
         return _by_rows(segments)
     size = sorted(segment.size for segment in segments)[len(segments) // 2]
     left, right = _halves(segments, [(s.left, s.right) for s in segments], 0.6 * size)
@@ -49,6 +49,11 @@ def _cut(segments: list[Segment], depth: int) -> list[Segment]:
     if above and below:
         return _cut(above, depth + 1) + _cut(below, depth + 1)
     return _by_rows(segments)
+
+
+def _one_below_the_other(segments: list[Segment]) -> bool:
+    """Whether nothing stands beside anything else: then there is nothing to cut."""
+    return all(one.bottom <= two.top for one, two in pairwise(sorted(segments, key=lambda segment: segment.top)))
 
 
 def _by_rows(segments: list[Segment]) -> list[Segment]:

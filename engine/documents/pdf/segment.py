@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 
@@ -25,39 +23,33 @@ class Segment(NamedTuple):
         return (self.top + self.bottom) / 2
 
 
-@dataclass(frozen=True)
-class Row:
-    """Segments that stand side by side, left to right."""
+class Row(NamedTuple):
+    """Segments that stand side by side, left to right, and what they are together."""
 
     segments: tuple[Segment, ...]
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+    bold: bool
 
-    @property
-    def left(self) -> float:
-        return self.segments[0].left
 
-    @cached_property
-    def right(self) -> float:
-        return max(segment.right for segment in self.segments)
-
-    @cached_property
-    def top(self) -> float:
-        return min(segment.top for segment in self.segments)
-
-    @cached_property
-    def bottom(self) -> float:
-        return max(segment.bottom for segment in self.segments)
-
-    @cached_property
-    def size(self) -> float:
-        return max(segment.size for segment in self.segments)
-
-    @cached_property
-    def bold(self) -> bool:
-        return all(segment.bold for segment in self.segments)
-
-    @cached_property
-    def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments)
+def row_of(segments: Sequence[Segment]) -> Row:
+    """At least one segment as a row. Most rows are of one."""
+    if len(segments) == 1:
+        return Row((segments[0],), *segments[0])
+    return Row(
+        tuple(segments),
+        " ".join(segment.text for segment in segments),
+        segments[0].left,
+        min(segment.top for segment in segments),
+        max(segment.right for segment in segments),
+        max(segment.bottom for segment in segments),
+        max(segment.size for segment in segments),
+        all(segment.bold for segment in segments),
+    )
 
 
 def rows_of(segments: Sequence[Segment]) -> list[Row]:
@@ -68,7 +60,7 @@ def rows_of(segments: Sequence[Segment]) -> list[Row]:
             rows[-1].append(segment)
         else:
             rows.append([segment])
-    return [Row(tuple(row)) for row in rows]
+    return [row_of(row) for row in rows]
 
 
 def _beside(one: Segment, next_one: Segment) -> bool:
