@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 BEST = 3  # passages that are believed
-SHARE = 0.5  # of the new vector is theirs, where words count as much as they ever do
+SHARE = 0.6  # of the new vector is theirs, where words count as much as they ever do
 
 
 def moved(query: Array, best: Sequence[Array], words: float) -> Array:

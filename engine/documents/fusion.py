@@ -9,7 +9,7 @@ from engine.documents.prepare import CJK_RUN
 
 # Chosen on Cranfield, and XQuAD in English, Chinese and across, with two embedders; bench/retrieval_quality.py tells.
 KNOWN = 0.4  # of a question's words, by rarity: a collection that knows so many speaks its language
-LEAST, BY_BEST, MOST = 0.3, 0.5, 0.6  # weight of words: at least, for what the best passage holds, at most
+LEAST, BY_BEST, MOST = 0.2, 0.4, 0.5  # weight of words: at least, for what the best passage holds, at most
 TERM = 2.2  # BM25's most for one word, in its rarity (k1 = 1.2)
 
 
