@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.documents.fusion import LEAST, MOST, Leg, best_share, coverage, fused, rarity, trust
 
-NEAR = Leg({1: 0.9, 2: 0.6, 3: 0.5}, mean=0.5, spread=0.1, total=100)
+NEAR = Leg({1: 0.9, 2: 0.7, 3: 0.5}, mean=0.5, spread=0.1, total=100)
 WORDS = Leg({2: 8.0, 4: 4.0}, counts={"panther": 2, "defenc": 5}, total=100)
 FOREIGN = Leg({5: 2.0}, counts={"黑豹": 0, "防守": 0, "1990": 0, "在": 90}, total=100)
 
