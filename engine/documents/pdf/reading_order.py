@@ -39,7 +39,7 @@ def _runs_across(segments: Sequence[Segment]) -> bool:
 
 def _cut(segments: list[Segment], depth: int) -> list[Segment]:
     """Cut at the widest gutter that runs through all, else at the gaps between lines that run through all."""
-    if depth > DEEPEST or _one_below_the_other(segments):
+    if depth > DEEPEST or _is_column(segments):
         return _by_rows(segments)
     size = sorted(segment.size for segment in segments)[len(segments) // 2]
     left, right = _halves(segments, [(s.left, s.right) for s in segments], 0.6 * size)
@@ -51,8 +51,10 @@ def _cut(segments: list[Segment], depth: int) -> list[Segment]:
     return _by_rows(segments)
 
 
-def _one_below_the_other(segments: list[Segment]) -> bool:
-    """Whether nothing stands beside anything else: then there is nothing to cut."""
+def _is_column(segments: list[Segment]) -> bool:
+    """Whether all stand one below the other, and so that no gutter runs between any of them: nothing is to be cut."""
+    if max(segment.left for segment in segments) >= min(segment.right for segment in segments):
+        return len(segments) == 1
     return all(one.bottom <= two.top for one, two in pairwise(sorted(segments, key=lambda segment: segment.top)))
 
 
