@@ -37,7 +37,7 @@ def qwen_coder() -> Path:
 
 
 def eight_b() -> Path:
-    """A file of an 8B model's dimensions and random weights, written once beside the models of the tests (4.6 GB)."""
+    """A file of an 8B model's dimensions and random weights, written once beside the models of the tests (4.2 GB)."""
     import random_llama
     import real_models
 

@@ -7,7 +7,7 @@ twentieth of what a graphics card needs to read it.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from engine.llama.quiet import library
@@ -39,7 +39,7 @@ class Rows:
         self._logits[at:end] = [0] * (count - logits) + [1] * logits
         return end
 
-    def run(self, run: object, context: object, count: int) -> int:
-        """Have llama_decode or llama_encode read the first `count` rows; its status."""
+    def run(self, read: Callable[[Any, Any], int], context: Any, count: int) -> int:
+        """Have llama_decode or llama_encode `read` the first `count` rows; its status."""
         self.batch.n_tokens = count
-        return int(run(context, self.batch))  # type: ignore[operator]
+        return int(read(context, self.batch))

@@ -1,4 +1,8 @@
-"""Threads for the requests' work, kept a while for the next: to start one takes longer than a short request does."""
+"""Threads for the requests' work, kept a while for the next: to start one takes longer than a short request does.
+
+Not concurrent.futures' pool: it has a most, beyond which works would wait for each other, its threads never end, and
+the engine's end would wait for whatever they still do.
+"""
 
 from __future__ import annotations
 

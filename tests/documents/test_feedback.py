@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.documents.feedback import SHARE, moved
+from engine.documents.feedback import moved
 from engine.documents.fusion import MOST
 
 QUERY = np.array([1.0, 0.0, 0.0], np.float32)
@@ -17,7 +17,7 @@ def test_it_moves_the_further_the_more_words_count_and_never_all_the_way() -> No
     near = [float(moved(QUERY, BEST, words) @ centre) for words in (0.0, MOST / 3, MOST, 1.0)]
     assert near[0] < near[1] < near[2] == near[3] < 1
     far = moved(QUERY, BEST, MOST)
-    assert far == pytest.approx(_unit((1 - SHARE) * QUERY + SHARE * centre), abs=1e-6)
+    assert far == pytest.approx(_unit(0.4 * QUERY + 0.6 * centre), abs=1e-6)
     assert float(np.linalg.norm(far)) == pytest.approx(1)
 
 

@@ -53,8 +53,10 @@ def _cut(segments: list[Segment], depth: int) -> list[Segment]:
 
 def _is_column(segments: list[Segment]) -> bool:
     """Whether all stand one below the other, and so that no gutter runs between any of them: nothing is to be cut."""
+    if len(segments) < 2:
+        return True
     if max(segment.left for segment in segments) >= min(segment.right for segment in segments):
-        return len(segments) == 1
+        return False
     return all(one.bottom <= two.top for one, two in pairwise(sorted(segments, key=lambda segment: segment.top)))
 
 

@@ -24,7 +24,8 @@ class Segment(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Segments that stand side by side, left to right, and what they are together."""
+    """Segments that stand side by side, left to right, and what they are together: the fields of Segment, in its
+    order."""
 
     segments: tuple[Segment, ...]
     text: str
