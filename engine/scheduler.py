@@ -20,7 +20,7 @@ from engine.llama.model import Model
 from engine.llama.slot import AdapterKey, Slot
 from engine.llama.writing import Writing
 from engine.slots import Slots
-from engine.step_end import step
+from engine.step_end import Step
 
 T = TypeVar("T")
 ANSWER_ROOM = 256  # cells a request is let in with, beyond its prompt
@@ -209,11 +209,9 @@ class Scheduler:
         for portion in portions:
             slot = portion.writing.slot
             portion.first = self._batch.add(portion.tokens, slot, portion.logits)  # type: ignore[arg-type]
-        begun = time.perf_counter()
         outcome = self._batch.decode(lambda: all(p.writing.cancelled.is_set() for p in portions), self._steady(group))
-        took = time.perf_counter() - begun
         if outcome is Outcome.DONE:
-            self._go_on(portions, took)
+            self._go_on(portions, self._batch.seconds)
         else:
             self._recover(portions, outcome)
         self._steps += 1
@@ -251,11 +249,10 @@ class Scheduler:
         read = sum(len(portion.tokens) for portion in portions if portion.writing.reading)
         if read >= LEAST_CHUNK:
             self._rate = 0.7 * (self._rate or read / took) + 0.3 * read / took
-        rows = sum(len(portion.tokens) for portion in portions)
-        with step():
+        with Step():
             for portion in portions:
                 self._guarded([portion.writing], partial(self._let, portion))
-                portion.writing.took(None if read else took, rows - len(portion.tokens))
+                portion.writing.took(None if read else took, self._batch.count - len(portion.tokens))
 
     def _let(self, portion: Portion) -> None:
         """One request goes on by what was decoded for it."""

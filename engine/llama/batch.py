@@ -28,11 +28,15 @@ class Outcome(Enum):
     FAILED = 3
 
 
+_BY_STATUS = {outcome.value: outcome for outcome in (Outcome.DONE, Outcome.NO_ROOM, Outcome.ABORTED)}
+
+
 class Batch:
     """Belongs to the model's thread."""
 
     def __init__(self, model: Model) -> None:
         self.size, self.count = model.batch_size, 0
+        self.seconds = 0.0  # that the last step took
         self._brake, self._pace = Brake(model.context), Pace(model.context, model.threads)
         self._context, self._decode = model.context, library().llama_decode
         self._shares = model.needs_cores  # with other models
@@ -56,27 +60,22 @@ class Batch:
 
         `steady`: all threads, whatever happens, so that texts repeat to the last bit.
         """
+        begun = time.perf_counter()
         if steady:
             self._pace.steady()
-        if self.count < LONG_STEP:
-            self._run_paced(steady)
-        elif self._shares:
+        if self.count >= LONG_STEP and self._shares:
             with self._brake.pulled_by(given_up):
                 self._run()
         else:
             self._run()  # a card does not look at the brake, and is quick enough without
-        known = self._status in (0, 1, 2)
-        return Outcome(self._status) if known else Outcome.FAILED
+        self.seconds = time.perf_counter() - begun
+        if self.count < LONG_STEP and not steady:
+            self._pace.took(self.seconds, self.count)
+        return _BY_STATUS.get(self._status, Outcome.FAILED)
 
     def detail(self) -> str:
         """What llama.cpp said of a failure."""
         return lines.last_error() or f"status {self._status}"
-
-    def _run_paced(self, steady: bool) -> None:
-        begun = time.monotonic()
-        self._run()
-        if not steady:
-            self._pace.took(time.monotonic() - begun, self.count)
 
     def _run(self) -> None:
         with COMPUTE if self._shares else nullcontext():

@@ -115,8 +115,7 @@ class DraftModel:
         """The token with the highest probability, and that."""
         import numpy as np
 
-        pointer = library().llama_get_logits_ith(self.model.context, -1)
-        logits: Any = np.ctypeslib.as_array(pointer, (self.model.vocab_size,))
+        logits = self.model.logits.of(self.model.context, -1)
         token = int(logits.argmax())
         return token, float(1 / np.exp(logits - logits[token]).sum())
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from engine.generation import TokenLogprob
 from engine.llama.model import Model
-from engine.llama.sample import raw_logits
 
 
 def logprob(model: Model, context: Any, index: int, token: int, top: int) -> TokenLogprob:
@@ -16,7 +15,7 @@ def logprob(model: Model, context: Any, index: int, token: int, top: int) -> Tok
     """
     import numpy as np
 
-    logits = raw_logits(model, context, index)
+    logits = model.logits.of(context, index)
     highest = float(logits.max())
     total = highest + float(np.log(np.exp(logits - highest).sum(dtype=np.float64)))
     count = min(top, len(logits))

@@ -6,6 +6,7 @@ import ctypes
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.llama.logits import Logits
 from engine.llama.quiet import library
 
 # Tokens read at once on a processor: more is no faster, and progress would be seldom told.
@@ -35,6 +36,7 @@ class Model:
         c = library()
         self.vocab = c.llama_model_get_vocab(self.handle)
         self.vocab_size = int(c.llama_vocab_n_tokens(self.vocab))
+        self.logits = Logits(self.vocab_size)
         self.context_size = int(c.llama_n_ctx_seq(self.context))
         self.train_context = int(c.llama_model_n_ctx_train(self.handle))
         self.description = self._describe()

@@ -83,14 +83,19 @@ class _Likeliest:
     def __init__(self, model: Model, sampling: Sampling) -> None:
         import numpy as np
 
-        biases = _biases(model, sampling)
-        self._model, self._tokens = model, np.array(list(biases), np.int64)
+        self._logits = model.logits
+        biases = self._known = _biases(model, sampling)
+        self._only_lower = all(bias <= 0 for bias in biases.values())
+        self._tokens = np.array(list(biases), np.int64)
         self._biases = np.array(list(biases.values()), np.float32)
 
     def sample(self, context: Any, index: int) -> int:
-        logits = raw_logits(self._model, context, index)
-        if not len(self._tokens):
-            return int(logits.argmax())
+        logits = self._logits.of(context, index)
+        token = int(logits.argmax())
+        # Lowering others leaves the first the first, and takes a tenth of the time.
+        return token if self._only_lower and token not in self._known else self._biased(logits)
+
+    def _biased(self, logits: Floats) -> int:
         before = logits[self._tokens]
         logits[self._tokens] += self._biases
         token = int(logits.argmax())
@@ -110,7 +115,7 @@ class _Choice:
         self._ids = np.arange(model.vocab_size, dtype=np.int32)
 
     def sample(self, chain: Any, context: Any, index: int) -> int:
-        logits = raw_logits(self._model, context, index)
+        logits = self._model.logits.of(context, index)
         token = self._chosen(chain, self._rows(logits, self._ids))
         if not self.constraint.allows(token):
             token = self._allowed(chain, logits, token)
@@ -184,15 +189,6 @@ def _only_lowers(sampling: Sampling) -> bool:
 def _is_greedy(sampling: Sampling) -> bool:
     """Whether the likeliest token is all that is wanted."""
     return sampling.temperature == 0 and not _has_penalties(sampling) and sampling.dry_multiplier <= 0
-
-
-def raw_logits(model: Model, context: Any, index: int) -> Floats:
-    """The logits of output `index` of the last batch: float32, one for each token. Valid until the next decode."""
-    import numpy as np
-
-    pointer = library().llama_get_logits_ith(context, index)
-    room: Any = (ctypes.c_float * model.vocab_size).from_address(ctypes.addressof(pointer.contents))
-    return np.frombuffer(room, np.float32)
 
 
 def end_token(model: Model) -> int:

@@ -14,6 +14,7 @@ from engine.api.errors import UserError
 from engine.core import Core
 from engine.server.answering import Running
 from engine.server.app import App
+from engine.server.bell import bell
 from engine.server.figures import Figures
 from engine.server.guard import LOOPBACK, WILDCARDS, Rules, is_loopback
 from engine.server.stream import Wakes
@@ -102,13 +103,17 @@ class Server:
             loop.run_until_complete(self._main(loop))
 
     async def _main(self, loop: asyncio.AbstractEventLoop) -> None:
+        with bell(loop) as ring:
+            self._running = Running(self._core, Wakes(ring), Figures(), self.place.model)
+            await self._listen(loop, self._running)
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop, running: Running) -> None:
         import uvicorn
 
         from engine.server.protocol import protocol
 
-        self._running = Running(self._core, Wakes(loop.call_soon_threadsafe), Figures(), self.place.model)
         config = uvicorn.Config(
-            App(self._running, self.place.rules()),
+            App(running, self.place.rules()),
             http=protocol(),
             ws="none",
             lifespan="off",

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from engine.api.errors import UserError
 from engine.generation import TokenLogprob
+from engine.server.bell import Ring
 from engine.server.endpoint import Event
 from engine.step_end import at_step_end
 
 MOST_WAITING = 10_000  # events a reader may lag behind, some megabytes; then it is cut off
 JOINED = ("text", "thinking")
 ENDS = ("done", "failed")
-CallSoon = Callable[[Callable[[], None]], object]  # an event loop's call_soon_threadsafe
 
 
 class Shortcut(Protocol):
@@ -33,13 +33,12 @@ class Shortcut(Protocol):
 class Wakes:
     """Wakes the event loop once for all streams that have news.
 
-    The listeners are called in the model's thread at every token of up to 8 answers. A wake-up is a system call, and
-    a loop that wakes amid a step takes the interpreter from the model's thread again and again: so one wake-up ends
-    the step. Only a first word does not wait for it.
+    The listeners are called in the model's thread at every token of up to 8 answers. A wake-up is a system call: so
+    one of them ends the step, with `ring` for all. Only a first word does not wait for it.
     """
 
-    def __init__(self, call_soon: CallSoon) -> None:
-        self._call_soon = call_soon
+    def __init__(self, ring: Ring) -> None:
+        self._ring_for = ring
         self._pending = False
         self._ready: deque[Relay] = deque()
 
@@ -55,7 +54,7 @@ class Wakes:
         if not self._pending:
             self._pending = True
             with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended, and nobody reads
-                self._call_soon(self._wake)
+                self._ring_for(self._wake)
 
     def _wake(self) -> None:
         self._pending = False  # before looking: whoever adds from now on wakes again

@@ -136,7 +136,10 @@ def test_logprobs_are_those_of_the_model(model: Model) -> None:
 
 def test_the_likeliest_token_is_what_llama_cpp_chooses(model: Model) -> None:
     end = next(token for token in range(model.vocab_size) if model.is_end(token))
-    for bias in ({}, {end: -100.0, model.tokenize(" the")[0]: 9.0}):
+    plain = written(model, Sampling(temperature=0), None, 30)
+    lowered = dict.fromkeys([end, *model.tokenize(plain[0])[:3]], -2.5)  # among them the likeliest of all
+    assert written(model, Sampling(temperature=0, logit_bias=lowered), None, 30) != plain
+    for bias in ({}, {end: -100.0}, lowered, {end: -100.0, model.tokenize(" the")[0]: 9.0}):
         short = Sampling(temperature=0, logit_bias=bias)
         whole = replace(short, repeat_penalty=1.000001)  # a penalty too small to matter goes through llama.cpp's chain
         assert written(model, short, None, 30) == written(model, whole, None, 30)

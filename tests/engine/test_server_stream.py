@@ -12,7 +12,7 @@ import pytest
 from engine.server.endpoint import Event
 from engine.server.events import data_line
 from engine.server.stream import MOST_WAITING, Relay, Wakes
-from engine.step_end import at_step_end, step
+from engine.step_end import Step, at_step_end
 
 
 def read(relay: Relay, works: int) -> Callable[[], Any]:
@@ -167,7 +167,7 @@ def test_the_shortcut_takes_what_comes_while_the_reader_waits_and_leaves_it_the_
 
 def test_in_a_models_step_only_a_first_word_is_told_at_once() -> None:
     def write(relay: Relay) -> None:
-        with step():
+        with Step():
             relay.listener(0).text("first")
             heard.wait(10)
             relay.listener(0).text("second")
@@ -200,7 +200,7 @@ def test_what_is_put_off_is_done_once_and_also_after_an_error() -> None:
     def call() -> None:
         done.append("called")
 
-    with pytest.raises(ValueError, match="amid"), step():
+    with pytest.raises(ValueError, match="amid"), Step():
         at_step_end(call)
         at_step_end(call)
         assert done == []
