@@ -3,7 +3,8 @@
 A bare loop over the same llama.cpp as ours is asked in the same turns, to tell what is llama.cpp's and what is ours.
 
 The same program is up to 8 % quicker in one process than in another, for as long as that lives (where its memory came
-to lie): so all are started several times, and what counts is the middle of all rounds.
+to lie): so all are started several times, and what counts is the middle of all rounds. And whoever is asked right
+after the bare loop is some 2 % slower: so the servers take turns at that, and ROUNDS is even.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from _figures import figure, ratio
 from _load import Streamed, stream_all
 from _servers import COMPILED, model_name, ours, peer
 
-CONTEXT, PARALLEL, TOKENS, STARTS, ROUNDS = 8192, 8, 48, 5, 3
+CONTEXT, PARALLEL, TOKENS, STARTS, ROUNDS = 8192, 8, 48, 5, 4
 # Clients, and the least share of the peer's speed; the wheel is built for any processor.
 CLIENTS = {1: 1.0, 4: 1.0, 8: 1.0} if COMPILED else {1: 1.0, 4: 1.15, 8: 1.15}
 PREFILL_WORDS, LEAST_PREFILL = 160, 1.0 if COMPILED else 1.25
@@ -114,21 +115,24 @@ class Started:
             into = kept if turn else Rounds()
             begin = self._first + turn * 100
             numbers = range(begin, begin + clients)
-            into.speeds["bare"].append(
-                self._bare.together([self._bare.tokens(story_prompt(n)) for n in numbers], TOKENS)
-            )
-            for who, port in self._ports.items():
+            for who, port in self._in_turn(turn):
                 answers = stream_all(port, [story(number, self._models[who], self._ends) for number in numbers])
                 into.speeds[who].append(speed(answers))
                 into.gaps[who].append(max(answer.longest_gap for answer in answers))
+            prompts = [self._bare.tokens(story_prompt(number)) for number in numbers]
+            into.speeds["bare"].append(self._bare.together(prompts, TOKENS))
 
     def read(self, kept: dict[str, list[float]]) -> None:
         """ROUNDS in which a long prompt is read."""
         for turn in range(ROUNDS + 1):
-            for who, port in self._ports.items():
+            for who, port in self._in_turn(turn):
                 took = prefill(port, self._first + turn, self._models[who])
                 if turn:
                     kept[who].append(took)
+
+    def _in_turn(self, turn: int) -> list[tuple[str, int]]:
+        """Everybody's port; who was the first is the last the next time."""
+        return list(self._ports.items())[:: -1 if turn % 2 else 1]
 
 
 def _middle(rounds: list[float]) -> float:

@@ -115,6 +115,8 @@ class Scheduler:
 
     def _wait(self) -> bool:
         """Sleep until there is work; False when closing. Idle conversations are stored meanwhile."""
+        if self._active and not self._closing:
+            return True
         with self._wake:
             while not (self._arrived or self._queue or self._active or self._tasks or self._closing):
                 self._wake.wait(IDLE_LOOK_S if self.slots.unsaved() else None)
@@ -136,13 +138,15 @@ class Scheduler:
 
     def _drop(self, writings: list[Writing]) -> None:
         """Let go of those that were cancelled, waited too long, or only read ahead while others want the model."""
-        now, urgent = time.monotonic(), any(not w.request.read_only for w in [*self._queue, *self._active])
         for writing in list(writings):
-            ahead = urgent and writing.request.read_only
-            if writing.cancelled.is_set() or ahead:
+            if writing.cancelled.is_set() or (writing.request.read_only and self._urgent()):
                 self._end(writing)
-            elif writing.slot is None and now - writing.asked > WAIT_S:
+            elif writing.slot is None and time.monotonic() - writing.asked > WAIT_S:
                 self._fail(writing, _busy(self._limit))
+
+    def _urgent(self) -> bool:
+        """Whether somebody waits for an answer, not only for a text to be read ahead."""
+        return any(not writing.request.read_only for writing in [*self._queue, *self._active])
 
     def _admit(self) -> None:
         """Give slots to those who wait: whoever has the fewest requests running comes first, then who came first."""
@@ -228,9 +232,13 @@ class Scheduler:
         for writing in writers:
             writing.guess(self._batch.size // len(writers) - 1, len(writers) - 1)
         portions = [Portion(writing, writing.ahead, len(writing.ahead)) for writing in writers]
-        budget = self._budget(bool(writers))
-        now = time.monotonic()
-        readers = (writing for writing in group if writing.reading)
+        if len(writers) < len(group):
+            self._plan_prompts([writing for writing in group if writing.reading], portions)
+        return portions
+
+    def _plan_prompts(self, readers: list[Writing], portions: list[Portion]) -> None:
+        """Put the rest of the step behind what is in it."""
+        budget, now = self._budget(bool(portions)), time.monotonic()
         for writing in sorted(readers, key=lambda w: (now - w.asked < WAIT_S / 100, w.left)):
             count = min(budget, writing.left, self._batch.size - sum(len(p.tokens) for p in portions))
             if count > 0:
@@ -238,7 +246,6 @@ class Scheduler:
                 tokens = writing.until_medium(at, at + count)
                 portions.append(Portion(writing, tokens, int(at + len(tokens) == len(writing.prompt))))
                 budget -= len(tokens)
-        return portions
 
     def _budget(self, awaited: bool) -> int:
         """Tokens of prompts to read in one step; few enough if others wait for their next token."""

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 Call = Callable[[], None]
 Ring = Callable[[Call], object]
-MOST_READ = 4096  # bytes of the pipe at once
+ONE = (1).to_bytes(8, sys.byteorder)  # what an eventfd counts
+MOST_READ = 4096  # bytes of a pipe at once
 
 
 class Bell:
@@ -21,15 +22,15 @@ class Bell:
 
     call_soon_threadsafe writes to a socket, and Python lets go of the interpreter for that: the loop's thread takes
     it, and the model's thread, which has a fifth of a millisecond to do until the next step, waits to get it back.
-    Here a byte goes into a pipe that never blocks, by a call that does not let go: the loop runs when the model does.
+    Here a counter of the kernel, or else a pipe, is written to by a call that does not let go: the loop runs when the
+    model does.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, ends: tuple[int, int]) -> None:
+        """`ends`: what `counter` or `pipe` gave."""
         self._loop, self._calls = loop, deque[Call]()
         self._guard, self._open = threading.Lock(), True
-        self._out, self._in = os.pipe()
-        for end in (self._out, self._in):
-            os.set_blocking(end, False)
+        self._out, self._in = ends
         self._write = ctypes.PyDLL(None).write  # os.write would let go
         self._write.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t]
         loop.add_reader(self._out, self._answer)
@@ -39,20 +40,34 @@ class Bell:
         self._calls.append(call)
         with self._guard:  # or the number could be another file's by now
             if self._open:
-                self._write(self._in, b"!", 1)  # it fails if the pipe is full, which has rung already
+                self._write(self._in, ONE, len(ONE))  # it never waits: what is full has rung already
 
     def close(self) -> None:
         """Make no more calls."""
         self._loop.remove_reader(self._out)
         with self._guard:
             self._open = False
-            os.close(self._in)
-        os.close(self._out)
+            for end in {self._in, self._out}:
+                os.close(end)
 
     def _answer(self) -> None:
         os.read(self._out, MOST_READ)
         while self._calls:
             self._calls.popleft()()
+
+
+def counter() -> tuple[int, int]:
+    """Where to read and where to write: the same place in Linux, which is quicker there than a pipe."""
+    place = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    return place, place
+
+
+def pipe() -> tuple[int, int]:
+    """Where to read and where to write, neither of which ever blocks."""
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends
 
 
 @contextlib.contextmanager
@@ -61,7 +76,7 @@ def bell(loop: asyncio.AbstractEventLoop) -> Iterator[Ring]:
     if sys.platform == "win32":
         yield loop.call_soon_threadsafe
         return
-    made = Bell(loop)
+    made = Bell(loop, counter() if sys.platform == "linux" else pipe())
     try:
         yield made.ring
     finally:
