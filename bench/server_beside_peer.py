@@ -3,8 +3,8 @@
 A bare loop over the same llama.cpp as ours is asked in the same turns, to tell what is llama.cpp's and what is ours.
 
 The same program is up to 8 % quicker in one process than in another, for as long as that lives (where its memory came
-to lie): so all are started several times, and what counts is the middle of all rounds. And the place in the
-order is worth up to 2 %: so the servers take turns at being the first, and ROUNDS is even.
+to lie): so all are started several times, and what counts is the middle of all rounds. The place in the order is worth
+up to 2 %: so the servers take turns at being the first, and ROUNDS is even.
 """
 
 from __future__ import annotations

@@ -115,8 +115,6 @@ class Scheduler:
 
     def _wait(self) -> bool:
         """Sleep until there is work; False when closing. Idle conversations are stored meanwhile."""
-        if self._active and not self._closing:
-            return True
         with self._wake:
             while not (self._arrived or self._queue or self._active or self._tasks or self._closing):
                 self._wake.wait(IDLE_LOOK_S if self.slots.unsaved() else None)

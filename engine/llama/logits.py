@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.llama.quiet import library
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Floats = np.ndarray[Any, np.dtype[np.float32]]
+    from engine.llama.ggml_types import Floats
 
 MOST_VIEWS = 1024  # rows of a batch, and some more for a buffer that moved
 

@@ -16,7 +16,8 @@ from engine.llama.quiet import library
 if TYPE_CHECKING:
     import numpy as np
 
-    Floats = np.ndarray[Any, np.dtype[np.float32]]
+    from engine.llama.ggml_types import Floats
+
     Integers = np.ndarray[Any, np.dtype[np.integer[Any]]]
     Rows = np.ndarray[Any, np.dtype[np.void]]  # of llama_token_data
 
