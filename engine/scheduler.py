@@ -204,16 +204,17 @@ class Scheduler:
         group = [writing for writing in self._active if writing.adapters == adapters]
         if not self._guarded(group, lambda: self._choose_adapters(adapters)):
             return
-        if self._read_medium(group):
+        readers = [writing for writing in group if writing.reading]
+        if readers and self._read_medium(readers):
             return
-        portions = self._plan(group)
+        portions = self._plan(group, readers)
         self._batch.clear()
         for portion in portions:
             slot = portion.writing.slot
             portion.first = self._batch.add(portion.tokens, slot, portion.logits)  # type: ignore[arg-type]
         outcome = self._batch.decode(lambda: all(p.writing.cancelled.is_set() for p in portions), self._steady(group))
         if outcome is Outcome.DONE:
-            self._go_on(portions, self._batch.seconds)
+            self._go_on(portions, self._batch.seconds, bool(readers))
         else:
             self._recover(portions, outcome)
         self._steps += 1
@@ -224,14 +225,14 @@ class Scheduler:
         """Whether somebody's text must repeat to the last bit, so that the number of threads stays what it is."""
         return any(writing.request.sampling.seed >= 0 for writing in group)
 
-    def _plan(self, group: list[Writing]) -> list[Portion]:
+    def _plan(self, group: list[Writing], readers: list[Writing]) -> list[Portion]:
         """Everybody's next token, and the rest of the step for prompts: short ones first, but none for ever."""
-        writers = [writing for writing in group if not writing.reading]
+        writers = [writing for writing in group if not writing.reading] if readers else group
         for writing in writers:
             writing.guess(self._batch.size // len(writers) - 1, len(writers) - 1)
         portions = [Portion(writing, writing.ahead, len(writing.ahead)) for writing in writers]
-        if len(writers) < len(group):
-            self._plan_prompts([writing for writing in group if writing.reading], portions)
+        if readers:
+            self._plan_prompts(readers, portions)
         return portions
 
     def _plan_prompts(self, readers: list[Writing], portions: list[Portion]) -> None:
@@ -250,11 +251,11 @@ class Scheduler:
         most = self.model.step_size
         return max(LEAST_CHUNK, min(most, int(self._rate * STEP_S) or most // 4)) if awaited else most
 
-    def _go_on(self, portions: list[Portion], took: float) -> None:
-        read = sum(len(portion.tokens) for portion in portions if portion.writing.reading)
+    def _go_on(self, portions: list[Portion], took: float, prompts: bool) -> None:
+        read = sum(len(portion.tokens) for portion in portions if portion.writing.reading) if prompts else 0
         if read >= LEAST_CHUNK:
             self._rate = 0.7 * (self._rate or read / took) + 0.3 * read / took
-        with Step():
+        with Step(self.model.needs_cores):
             for portion in portions:
                 self._guarded([portion.writing], partial(self._let, portion))
                 portion.writing.took(None if read else took, self._batch.count - len(portion.tokens))
@@ -281,10 +282,10 @@ class Scheduler:
             self._leave(writing)
             writing.finish(stop)
 
-    def _read_medium(self, group: list[Writing]) -> bool:
+    def _read_medium(self, readers: list[Writing]) -> bool:
         """Read an image or a sound, if one comes next in somebody's prompt."""
-        for writing in group:
-            if writing.reading and writing.medium_next():
+        for writing in readers:
+            if writing.medium_next():
                 self._guarded([writing], writing.read_medium)
                 return True
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from engine.llama.logits import Logits
@@ -49,7 +50,7 @@ class Model:
         """Tokens of a prompt to decode between two reports of progress. Fixed, so that equal requests stay equal."""
         return self.batch_size if self.gpu_layers else min(STEP, self.batch_size)
 
-    @property
+    @cached_property
     def needs_cores(self) -> bool:
         """Whether some of it is computed on the processor."""
         return self.gpu_layers <= int(library().llama_model_n_layer(self.handle))

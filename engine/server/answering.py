@@ -128,17 +128,16 @@ class Answering:
         _run(self.endpoint.path, relay, 0, answer.works[0])
 
     async def _stream(self, exchange: Exchange, answer: Streaming, relay: Relay) -> None:
-        relay.shortcut = Straight(exchange, answer.writer)
+        relay.shortcut, relay.nearer = exchange.shortcuts(answer.writer)
         async for events in relay.batches(len(answer.works)):
             if relay.cut:
                 exchange.abort()
                 return
-            if not await self._pass_on(exchange, answer, events):
+            if not await self._pass_on(exchange, answer, events, relay.ended):
                 return
-        await exchange.piece(answer.writer.end(), last=True)
 
-    async def _pass_on(self, exchange: Exchange, answer: Streaming, events: list[Event]) -> bool:
-        """Send what happened; False when that was the end."""
+    async def _pass_on(self, exchange: Exchange, answer: Streaming, events: list[Event], ended: bool) -> bool:
+        """Send what happened, with the end of the stream if all has `ended`; False when that was the end."""
         errors = [event.value for event in events if event.kind == "failed"]
         if self._running.ending:
             errors.append(_ended())
@@ -153,9 +152,12 @@ class Answering:
         if errors:
             self._running.figures.failed(errors[0].code)
             sent += answer.writer.failed(body_of(exchange.scope["path"], errors[0]), status_of(errors[0]))
-        if sent or errors:
-            await exchange.piece(sent, last=bool(errors))
-        return not errors
+        elif ended:
+            sent += answer.writer.end()
+        last = ended or bool(errors)
+        if sent or last:
+            await exchange.piece(sent, last)
+        return not last
 
 
 class Exchange:
@@ -187,7 +189,7 @@ class Exchange:
 
     async def piece(self, data: bytes, last: bool = False) -> None:
         """Send some of a stream; a reader that takes nothing for long is cut off."""
-        if not last and self.chunk(data):
+        if not last and self._chunk and self._chunk(data):
             return
         try:
             async with asyncio.timeout(STALL_S):
@@ -196,9 +198,10 @@ class Exchange:
             self.abort()
             raise body.Gone from None
 
-    def chunk(self, data: bytes) -> bool:
-        """Send some of a stream if that can be done without waiting; b"" only asks."""
-        return bool(self.started and self._chunk and self._chunk(data))
+    def shortcuts(self, writer: Writer) -> tuple[Straight | None, Straight | None]:
+        """What sends some of a stream without waiting: for the loop's thread, and for any other."""
+        here = self.scope.get("state", {}).get("chunk_here")
+        return self._chunk and Straight(self._chunk, writer), here and Straight(here, writer)
 
     async def whole(self, status: int, media: str, data: bytes) -> None:
         """Send an answer in one."""
@@ -222,16 +225,16 @@ class Exchange:
 class Straight:
     """A relay's shortcut: from its events to the wire."""
 
-    def __init__(self, exchange: Exchange, writer: Writer) -> None:
-        self._exchange, self._writer = exchange, writer
+    def __init__(self, chunk: Callable[[bytes], bool], writer: Writer) -> None:
+        self._chunk, self._writer = chunk, writer
 
     def open(self) -> bool:
         """Whether the head is sent, and the reader keeps up."""
-        return self._exchange.chunk(b"")
+        return self._chunk(b"")
 
-    def pass_on(self, events: list[Event]) -> None:
-        """Send them."""
-        self._exchange.chunk(self._writer.events(events))
+    def pass_on(self, events: list[Event]) -> bool:
+        """Send them; whether all of it is gone."""
+        return self._chunk(self._writer.events(events))
 
 
 async def refuse(scope: Scope, receive: body.Receive, send: Send, error: UserError) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+
+from engine.server.kept_write import write
 
 Call = Callable[[], None]
 Ring = Callable[[Call], object]
@@ -31,8 +32,6 @@ class Bell:
         self._loop, self._calls = loop, deque[Call]()
         self._guard, self._open = threading.Lock(), True
         self._out, self._in = ends
-        self._write = ctypes.PyDLL(None).write  # os.write would let go
-        self._write.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t]
         loop.add_reader(self._out, self._answer)
 
     def ring(self, call: Call) -> None:
@@ -40,7 +39,7 @@ class Bell:
         self._calls.append(call)
         with self._guard:  # or the number could be another file's by now
             if self._open:
-                self._write(self._in, ONE, len(ONE))  # it never waits: what is full has rung already
+                write(self._in, ONE)  # it never waits: what is full has rung already
 
     def close(self) -> None:
         """Make no more calls."""

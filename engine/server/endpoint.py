@@ -51,7 +51,7 @@ class Event(NamedTuple):
 
 
 class Writer(Protocol):
-    """Turns events into the bytes of a stream. Called on the event loop, so it must be quick."""
+    """Turns events into the bytes of a stream. Called on the event loop or by the model's thread: it must be quick."""
 
     media: str
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from functools import cache
 
+from engine.server.chunks import Chunks
+
 MOST_CONNECTIONS = 256
 HEAD_S = 20.0
 
@@ -35,32 +37,21 @@ def protocol() -> type[asyncio.Protocol]:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Guarded(H11Protocol):
-        """One connection. `scope["state"]` holds `abort`, which drops it at once, and `chunk`."""
+        """One connection. `scope["state"]` holds `abort`, which drops it at once, `chunk` and `chunk_here`."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self.app_state = {**self.app_state, "abort": transport.abort, "chunk": self.chunk}
-            self._unsent = 0
+            self._chunks, self._unsent = Chunks(self, transport), 0
+            ways = {"abort": transport.abort, "chunk": self._chunks.send, "chunk_here": self._chunks.send_here}
+            self.app_state = {**self.app_state, **ways}
             self._head = Patience(transport.abort)
             if len(self.connections) > MOST_CONNECTIONS:
                 transport.abort()
             else:
                 self._head.start()
 
-        def chunk(self, data: bytes) -> bool:
-            """Send a chunk of an answer that has begun and has no length; False where uvicorn has to. b"" only asks.
-
-            A token a chunk: on the way through uvicorn and h11 each would take longer than all that made it.
-            """
-            answer = self.cycle
-            begun = answer and answer.response_started and not (answer.response_complete or answer.disconnected)
-            if not begun or answer.scope["http_version"] != "1.1" or self.flow.write_paused:
-                return False
-            if data:
-                self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-            return True
-
         def connection_lost(self, exc: Exception | None) -> None:
+            self._chunks.close()
             self._head.stop()
             super().connection_lost(exc)
 

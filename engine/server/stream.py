@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
@@ -13,28 +14,30 @@ from engine.api.errors import UserError
 from engine.generation import TokenLogprob
 from engine.server.bell import Ring
 from engine.server.endpoint import Event
-from engine.step_end import at_step_end
+from engine.step_end import at_step_end, cores_are_wanted
 
 MOST_WAITING = 10_000  # events a reader may lag behind, some megabytes; then it is cut off
 JOINED = ("text", "thinking")
 ENDS = ("done", "failed")
+log = logging.getLogger(__name__)
 
 
 class Shortcut(Protocol):
-    """Takes events in the event loop without waiting for anything."""
+    """Takes events without waiting for anything."""
 
     def open(self) -> bool:
         """Whether it can now."""
 
-    def pass_on(self, events: list[Event]) -> None:
-        """Take these."""
+    def pass_on(self, events: list[Event]) -> bool:
+        """Take these. False: the event loop has to look, for all of them to arrive."""
 
 
 class Wakes:
     """Wakes the event loop once for all streams that have news.
 
     The listeners are called in the model's thread at every token of up to 8 answers. A wake-up is a system call: so
-    one of them ends the step, with `ring` for all. Only a first word does not wait for it.
+    one of them ends the step, with `ring` for all. Only a first word does not wait for it. Where the model computes on
+    the processor, the loop's thread would take a core from it: there the model's thread sends by itself, if it can.
     """
 
     def __init__(self, ring: Ring) -> None:
@@ -43,7 +46,10 @@ class Wakes:
         self._ready: deque[Relay] = deque()
 
     def call(self, relay: Relay, now: bool) -> None:
-        """Have the loop look at a relay: now, or at the end of the model's step. Any thread may call."""
+        """Have a relay's news told: now, or at the end of the model's step. Any thread may call."""
+        if not now and cores_are_wanted():
+            at_step_end(relay.tell)
+            return
         self._ready.append(relay)
         if now:
             self._ring()
@@ -68,20 +74,24 @@ class Relay:
     It never blocks a thread. A reader that lags too far behind has its works cancelled; `cut` then is True.
 
     `shortcut` may take events as soon as the loop looks, while the reader waits: to wake a task for each token of
-    each stream takes longer than to send it. It says whether it would now, and then must.
+    each stream takes longer than to send it. It says whether it would now, and then must. `nearer` is one for the
+    thread that has the news.
     """
 
     def __init__(self, wakes: Wakes, cancelled: threading.Event) -> None:
         self.news = asyncio.Event()
         self.cut = False
+        self.ended = False  # the batch that the reader has is the last one
         self._wakes = wakes
         self._cancelled = cancelled
         self._waiting: deque[Event] = deque()
         self._called = False
         self._awaited = True  # nothing was said yet
-        self._idle = False  # the reader waits, and nothing was left for it
+        self._idle = False  # the reader waits, and does nothing until a look wakes it
         self._left: list[Event] = []
+        self._passing = threading.Lock()  # one thread at a time has events on their way
         self.shortcut: Shortcut | None = None
+        self.nearer: Shortcut | None = None
 
     def put(self, event: Event) -> None:
         """Add an event. Any thread may call."""
@@ -98,17 +108,38 @@ class Relay:
 
     def look(self) -> None:
         """Have what waits taken by the shortcut, or else by the reader, who alone knows what an end means."""
-        short = self.shortcut
-        if short and self._idle and not self.cut and short.open():
-            self._called = False
-            self._left = self._taken()
-            if not any(event.kind in ENDS for event in self._left):
-                if self._left:
-                    short.pass_on(self._left)
-                self._left = []
+        with self._passing:
+            if self._passed(self.shortcut):
                 return
-        self._idle = False
+            self._idle = False
         self.news.set()
+
+    def tell(self) -> None:
+        """Have what waits taken by the shortcut of this thread, or else by the loop. Any thread may call."""
+        if self._passing.acquire(blocking=False):
+            try:
+                if self._passed(self.nearer):
+                    return
+            finally:
+                self._passing.release()
+        self._wakes.call(self, now=True)
+
+    def _passed(self, short: Shortcut | None) -> bool:
+        """Whether a shortcut took all there is."""
+        if not (short and self._idle and not self.cut and short.open()):
+            return False
+        self._called = False
+        self._left += self._taken()
+        for event in self._left:
+            if event.kind in ENDS:
+                return False
+        try:
+            gone = not self._left or short.pass_on(self._left)
+        except Exception:
+            log.exception("a stream could not be written")
+            return False  # the reader will meet the same error, as that of its request alone
+        self._left = []
+        return gone
 
     def listener(self, choice: int) -> RelayListener:
         """Who hears of work number `choice`."""
@@ -117,7 +148,7 @@ class Relay:
     async def batches(self, works: int) -> AsyncIterator[list[Event]]:
         """All that has happened since the last look, until `works` works are done or one has failed."""
         while works > 0:
-            self._idle = True
+            self._idle = not self.news.is_set()
             await self.news.wait()
             self.news.clear()
             self._called = False
@@ -125,11 +156,14 @@ class Relay:
             works -= sum(event.kind == "done" for event in events)
             if any(event.kind == "failed" for event in events):
                 works = 0
+            self.ended = works <= 0
             if events:
                 yield events
 
     def _taken(self) -> list[Event]:
         """What waits, neighbouring pieces of the same text joined."""
+        if len(self._waiting) == 1:
+            return [self._waiting.popleft()]
         taken: list[Event] = []
         pieces: list[str] = []
         while self._waiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -140,8 +141,9 @@ class Kept:
     def open(self) -> bool:
         return self.ready
 
-    def pass_on(self, events: list[Event]) -> None:
+    def pass_on(self, events: list[Event]) -> bool:
         self.given += events
+        return True
 
 
 def test_the_shortcut_takes_what_comes_while_the_reader_waits_and_leaves_it_the_end() -> None:
@@ -163,6 +165,39 @@ def test_the_shortcut_takes_what_comes_while_the_reader_waits_and_leaves_it_the_
         return [event.value for event in kept.given], [[event.value for event in batch] for batch in await reader]
 
     assert asyncio.run(main()) == (["a", "b", "d"], [["c"], ["e", None]])
+
+
+def test_threads_that_send_and_a_loop_that_looks_keep_everybodys_order() -> None:
+    """Three works, their threads' own shortcut, the loop's, and the reader; turns as short as can be."""
+
+    def write(relay: Relay, choice: int) -> None:
+        listener = relay.listener(choice)
+        for number in range(4000):
+            with Step(on_cores=number % 5 > 0):
+                listener.arguments(0, str(number))
+            kept.ready = number % 7 > 0
+        relay.put(Event(choice, "done", None))
+
+    async def main() -> None:
+        relay = Relay(Wakes(asyncio.get_running_loop().call_soon_threadsafe), threading.Event())
+        relay.shortcut = relay.nearer = kept
+        threads = [threading.Thread(target=write, args=(relay, choice)) for choice in range(3)]
+        for thread in threads:
+            thread.start()
+        async for batch in relay.batches(3):
+            kept.given += batch
+        for thread in threads:
+            thread.join()
+
+    kept, before = Kept(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        asyncio.run(main())
+    finally:
+        sys.setswitchinterval(before)
+    for choice in range(3):
+        said = [event.value for event in kept.given if event.choice == choice]
+        assert said == [*((0, str(number)) for number in range(4000)), None]
 
 
 def test_in_a_models_step_only_a_first_word_is_told_at_once() -> None:
