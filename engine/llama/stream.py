@@ -14,19 +14,26 @@ class TextStream:
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self.stopped = ""
-        self._letters = codecs.getincrementaldecoder("utf-8")("replace")
+        self._letters, self._half = codecs.getincrementaldecoder("utf-8")("replace"), b""
         self._stop = [text for text in stop if text]
         self._held = ""
 
     def feed(self, piece: bytes) -> str:
         """The text that is certain after one more token."""
-        text = self._letters.decode(piece)
+        text = self._decoded(piece)
         return self._decide(text) if self._stop else text
 
     def rest(self) -> str:
         """What was held back for a stop string that did not come. Half a letter at the end is dropped."""
         held, self._held = self._held, ""
         return "" if self.stopped else held
+
+    def _decoded(self, piece: bytes) -> str:
+        if not self._half and piece.isascii():  # the decoder is written in Python
+            return piece.decode()
+        text = self._letters.decode(piece)
+        self._half = self._letters.getstate()[0]
+        return text
 
     def _decide(self, text: str) -> str:
         held = self._held + text

@@ -94,7 +94,7 @@ class Server:
         if self._running:
             self._running.cancel_all()
         if self._uvicorn:
-            self._uvicorn.should_exit = True
+            self._uvicorn.end()
         self._thread.join(STOP_S)
         self._socket.close()
 
@@ -111,6 +111,7 @@ class Server:
         import uvicorn
 
         from engine.server.protocol import protocol
+        from engine.server.resting import resting
 
         config = uvicorn.Config(
             App(running, self.place.rules()),
@@ -128,7 +129,7 @@ class Server:
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         )
-        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn = resting()(config)
         loop.call_soon(self._ready.set)
         await self._uvicorn.serve(sockets=[self._socket])
 

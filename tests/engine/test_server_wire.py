@@ -22,6 +22,7 @@ from engine.server.bell import bell
 from engine.server.endpoint import Asked, Endpoint, Event, Streaming
 from engine.server.figures import Figures
 from engine.server.protocol import protocol
+from engine.server.resting import resting
 from engine.server.stream import Wakes
 from engine.step_end import Step
 
@@ -68,10 +69,10 @@ def serving(writer: Words, model: Model) -> Iterator[int]:
             running = Running(None, Wakes(ring), Figures())  # type: ignore[arg-type]  # nothing here asks the engine
             app = Answering(running, Endpoint("GET", "/", answer, "Say it."))
             config = uvicorn.Config(app, http=protocol(), lifespan="off", log_config=None)
-            server.append(uvicorn.Server(config))
+            server.append(resting()(config))
             await server[0].serve(sockets=[listening])
 
-    server: list[uvicorn.Server] = []
+    server: list[Any] = []
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         listening.bind(("127.0.0.1", 0))
@@ -80,7 +81,7 @@ def serving(writer: Words, model: Model) -> Iterator[int]:
         try:
             yield int(listening.getsockname()[1])
         finally:
-            server[0].should_exit = True
+            server[0].end()
             thread.join(WAIT_S)
 
 
