@@ -22,8 +22,8 @@ from _figures import figure, ratio
 from _load import Streamed, stream_all
 from _servers import COMPILED, model_name, ours, peer
 
-CONTEXT, PARALLEL, TOKENS, STARTS, ROUNDS = 8192, 8, 48, 8, 4
-MORE_ROUNDS = {1: 12}  # short ones, where a hundredth matters
+CONTEXT, PARALLEL, TOKENS, STARTS, ROUNDS = 8192, 8, 48, 16, 2
+MORE_ROUNDS = {1: 6}  # short ones, where a hundredth matters
 # Clients, and the least share of the peer's speed; the wheel is built for any processor.
 CLIENTS = {1: 1.0, 4: 1.0, 8: 1.0} if COMPILED else {1: 1.0, 4: 1.15, 8: 1.15}
 PREFILL_WORDS, LEAST_PREFILL = 160, 1.0 if COMPILED else 1.25

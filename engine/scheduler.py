@@ -50,11 +50,12 @@ class Scheduler:
         self.model, self.slots = model, slots
         self.guesser: Callable[[Writing], None] | None = None  # gives a writing its guesses
         self._choose_adapters, self._limit = choose_adapters, queue_limit
+        self._adapters: AdapterKey | None = ()  # those of the step before, None where that is not known
         self._arrived: deque[Writing] = deque()
         self._tasks: deque[tuple[Generator[None, None, Any], Future[Any]]] = deque()
         self._queue: list[Writing] = []
         self._active: list[Writing] = []
-        self._batch = Batch(model)
+        self._batch, self._step_end = Batch(model), Step(model.needs_cores)
         self._rate = 0.0  # tokens read a second
         self._steps = 0
         # A prompt that was read ahead to its end, and where in the batch its logits still are.
@@ -104,7 +105,7 @@ class Scheduler:
             raise _busy(self._limit)
 
     def _main(self) -> None:
-        while self._wait():
+        while (self._active and not self._closing) or self._wait():  # no lock where nobody sleeps
             self._turn()
         for writing in [*self._active, *self._queue, *self._arrived]:
             self._end(writing)
@@ -169,7 +170,9 @@ class Scheduler:
         ready, wanted = self._ready, (writing.prompt, writing.adapters, writing.request.conversation)
         if ready and self.slots.claim(ready[0], *wanted):
             writing.start(ready[0])
-            self._end_if(writing, writing.first(ready[1]))
+            stop = writing.first(ready[1])
+            if stop:
+                self._stop(writing, stop)
         else:
             writing.start(self.slots.take(*wanted))
             self.slots.make_room(min(writing.left + ANSWER_ROOM, self.model.context_size))
@@ -187,7 +190,7 @@ class Scheduler:
     def _read_apart(self, tokens: list[int], slot: Slot, logits: int) -> int:
         """Decode tokens that belong to nobody's answer; their first place in the batch."""
         self._ready = None
-        self._choose_adapters(())
+        self._use(())
         self._batch.clear()
         first = self._batch.add(tokens, slot, logits)
         outcome = self._batch.decode(lambda: False, False)
@@ -202,17 +205,18 @@ class Scheduler:
         self._ready = None
         adapters = self._active[0].adapters
         group = [writing for writing in self._active if writing.adapters == adapters]
-        if not self._guarded(group, lambda: self._choose_adapters(adapters)):
+        if adapters != self._adapters and not self._guarded(group, partial(self._use, adapters)):
             return
         readers = [writing for writing in group if writing.reading]
         if readers and self._read_medium(readers):
             return
         portions = self._plan(group, readers)
         self._batch.clear()
+        steady = False
         for portion in portions:
-            slot = portion.writing.slot
+            slot, steady = portion.writing.slot, steady or portion.writing.steady
             portion.first = self._batch.add(portion.tokens, slot, portion.logits)  # type: ignore[arg-type]
-        outcome = self._batch.decode(lambda: all(p.writing.cancelled.is_set() for p in portions), self._steady(group))
+        outcome = self._batch.decode(lambda: all(p.writing.cancelled.is_set() for p in portions), steady)
         if outcome is Outcome.DONE:
             self._go_on(portions, self._batch.seconds, bool(readers))
         else:
@@ -221,14 +225,16 @@ class Scheduler:
         if len(group) < len(self._active) and self._steps % SAME_ADAPTERS == 0:
             self._active.sort(key=lambda writing: writing.adapters == adapters)  # the others' turn
 
-    def _steady(self, group: list[Writing]) -> bool:
-        """Whether somebody's text must repeat to the last bit, so that the number of threads stays what it is."""
-        return any(writing.request.sampling.seed >= 0 for writing in group)
+    def _use(self, adapters: AdapterKey) -> None:
+        """Have the next steps made with these adapters."""
+        self._adapters = None
+        self._choose_adapters(adapters)
+        self._adapters = adapters
 
     def _plan(self, group: list[Writing], readers: list[Writing]) -> list[Portion]:
         """Everybody's next token, and the rest of the step for prompts: short ones first, but none for ever."""
         writers = [writing for writing in group if not writing.reading] if readers else group
-        for writing in writers:
+        for writing in writers if self.guesser else ():
             writing.guess(self._batch.size // len(writers) - 1, len(writers) - 1)
         portions = [Portion(writing, writing.ahead, len(writing.ahead)) for writing in writers]
         if readers:
@@ -255,10 +261,11 @@ class Scheduler:
         read = sum(len(portion.tokens) for portion in portions if portion.writing.reading) if prompts else 0
         if read >= LEAST_CHUNK:
             self._rate = 0.7 * (self._rate or read / took) + 0.3 * read / took
-        with Step(self.model.needs_cores):
+        with self._step_end:
             for portion in portions:
                 self._guarded([portion.writing], partial(self._let, portion))
-                portion.writing.took(None if read else took, self._batch.count - len(portion.tokens))
+                if self.guesser:
+                    portion.writing.took(None if read else took, self._batch.count - len(portion.tokens))
 
     def _let(self, portion: Portion) -> None:
         """One request goes on by what was decoded for it."""
@@ -269,7 +276,8 @@ class Scheduler:
             writing.read(len(portion.tokens))
             if portion.logits:
                 stop = self._begin(writing, portion.first + len(portion.tokens) - 1)
-        self._end_if(writing, stop)
+        if stop:
+            self._stop(writing, stop)
 
     def _begin(self, writing: Writing, index: int) -> StopReason | None:
         """A prompt is read: choose its first token, or keep the logits for who asks next."""
@@ -277,10 +285,9 @@ class Scheduler:
             self._ready = (writing.slot, index)
         return writing.first(index)
 
-    def _end_if(self, writing: Writing, stop: StopReason | None) -> None:
-        if stop:
-            self._leave(writing)
-            writing.finish(stop)
+    def _stop(self, writing: Writing, stop: StopReason) -> None:
+        self._leave(writing)
+        writing.finish(stop)
 
     def _read_medium(self, readers: list[Writing]) -> bool:
         """Read an image or a sound, if one comes next in somebody's prompt."""
@@ -302,8 +309,7 @@ class Scheduler:
         if outcome is Outcome.NO_ROOM and len(self._active) > 1:
             self._push_out(self._active[-1])
         elif outcome is Outcome.NO_ROOM and not writings[0].reading:
-            self._leave(writings[0])
-            writings[0].finish("context")
+            self._stop(writings[0], "context")
         else:
             for writing in writings:
                 self._fail(writing, _no_room(self._batch.detail()))

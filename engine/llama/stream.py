@@ -20,7 +20,8 @@ class TextStream:
 
     def feed(self, piece: bytes) -> str:
         """The text that is certain after one more token."""
-        text = self._decoded(piece)
+        # The decoder, which knows half a letter, is written in Python.
+        text = self._decoded(piece) if self._half or not piece.isascii() else piece.decode()
         return self._decide(text) if self._stop else text
 
     def rest(self) -> str:
@@ -29,8 +30,6 @@ class TextStream:
         return "" if self.stopped else held
 
     def _decoded(self, piece: bytes) -> str:
-        if not self._half and piece.isascii():  # the decoder is written in Python
-            return piece.decode()
         text = self._letters.decode(piece)
         self._half = self._letters.getstate()[0]
         return text

@@ -33,6 +33,8 @@ class Writing:
         self.model, self.request, self.listener, self.cancelled = model, request, listener, cancelled
         self.prompt = prompt
         self.adapters: AdapterKey = ()
+        # The text must repeat to the last bit, so that the number of threads stays what it is.
+        self.steady = request.sampling.seed >= 0
         self.future: Future[Stats] = Future()
         self.asked = time.monotonic()
         self.slot: Slot | None = None

@@ -12,6 +12,7 @@ import tiny_adapter
 from completion_kit import core_with, model_id
 from real_models import smollm2
 
+from engine.completions.using import using
 from engine.core import Call, Core
 from engine.service import answer
 
@@ -69,6 +70,19 @@ def test_an_adapter_changes_the_answer_and_the_record_says_so(core: Core, adapte
     assert [use["id"] for use in spoken["sent"]["adapters"]] == [adapter]
     ask(core, "chats.update", chat=chat, adapters=[])
     assert ask(core, "chat.regenerate", message=plain["id"])["message"]["text"] == plain["text"]
+
+
+def test_a_likelihood_is_the_bare_models_and_changes_nothing(core: Core, adapter: str) -> None:
+    def likely() -> float:
+        with using(core, model_id("smollm2"), threading.Event()) as model:
+            return model.likelihood("The capital of France is", " Paris", threading.Event())
+
+    before, chat = likely(), new_chat(core, adapters=[{"id": adapter}])
+    spoken = ask(core, "chat.send", chat=chat, text="Tell me of the sea.")["message"]
+    assert likely() == pytest.approx(before, abs=0.01), "the adapter is not asked"
+    assert ask(core, "chat.regenerate", message=spoken["id"])["message"]["text"] == spoken["text"]
+    plain = ask(core, "chat.send", chat=new_chat(core), text="Tell me of the sea.")["message"]
+    assert plain["text"] != spoken["text"]
 
 
 def test_an_answer_goes_on_with_the_adapters_it_began_with(core: Core, adapter: str) -> None:
