@@ -2,9 +2,9 @@
 
 A bare loop over the same llama.cpp as ours is asked in the same turns, to tell what is llama.cpp's and what is ours.
 
-The same program is up to 8 % quicker in one process than in another, for as long as that lives (where its memory came
-to lie): so all are started several times, and what counts is the middle of all rounds. The place in the order is worth
-up to 2 %: so the servers take turns at being the first, and the rounds are an even number.
+One start of a program differs from the next by 1 to 3 %, for as long as it lives, and the machine has moods of tens of
+seconds: so all are started many times, and what counts is the middle of all rounds. The place in the order is worth up
+to 2 %: so the servers take turns at being the first, and the rounds are an even number.
 """
 
 from __future__ import annotations

@@ -167,7 +167,8 @@ class Exchange:
         self.scope, self.cancelled = scope, cancelled
         self.started = False
         self._receive, self._send = receive, send
-        self._chunk = scope.get("state", {}).get("chunk")
+        self._ways = scope.get("state", {})  # of the connection, see engine.server.protocol
+        self._chunk = self._ways.get("chunk")
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -200,7 +201,7 @@ class Exchange:
 
     def shortcuts(self, writer: Writer) -> tuple[Straight | None, Straight | None]:
         """What sends some of a stream without waiting: for the loop's thread, and for any other."""
-        here = self.scope.get("state", {}).get("chunk_here")
+        here = self._ways.get("chunk_here")
         return self._chunk and Straight(self._chunk, writer), here and Straight(here, writer)
 
     async def whole(self, status: int, media: str, data: bytes) -> None:
@@ -212,7 +213,7 @@ class Exchange:
     def abort(self) -> None:
         """Drop the connection without waiting for the reader."""
         self.cancelled.set()
-        abort = self.scope.get("state", {}).get("abort")
+        abort = self._ways.get("abort")
         if abort:
             abort()
 

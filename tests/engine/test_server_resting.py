@@ -85,7 +85,7 @@ def test_it_ends_when_told_to_from_another_thread(running: Running) -> None:
         httpx.get(running.address, trust_env=False)
 
 
-def test_told_before_it_has_begun_it_never_serves() -> None:
+def test_told_before_it_has_begun_it_ends_all_the_same() -> None:
     made = Running()
     made.end()
     assert not made.thread.is_alive()
