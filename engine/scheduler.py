@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,28 +16,18 @@ from engine.api.messages import Stats, StopReason
 from engine.likelihood import likelihood
 from engine.llama.batch import Batch, Outcome
 from engine.llama.model import Model
-from engine.llama.slot import AdapterKey, Slot
+from engine.llama.slot import AdapterKey, Slot, can_be_cut, shared_prefix
 from engine.llama.writing import Writing
+from engine.shares import Portion, Shares
 from engine.slots import Slots
 from engine.step_end import Step
 
 T = TypeVar("T")
 ANSWER_ROOM = 256  # cells a request is let in with, beyond its prompt
 IDLE_LOOK_S = 0.5
-STEP_S = 0.2  # a step that others wait for with their next token is not longer than this
-LEAST_CHUNK = 16
 SAME_ADAPTERS = 8  # steps with the same adapters before others have their turn: a change costs some milliseconds
+WORTH_WAITING = 32  # tokens that another is about to read, too
 WAIT_S = 600.0  # a request that found no slot for so long is sent away
-
-
-@dataclass
-class Portion:
-    """What one request gets decoded in a step: so many tokens, the last `logits` of them with logits."""
-
-    writing: Writing
-    tokens: list[int]
-    logits: int
-    first: int = 0  # place in the batch
 
 
 class Scheduler:
@@ -50,13 +39,14 @@ class Scheduler:
         self.model, self.slots = model, slots
         self.guesser: Callable[[Writing], None] | None = None  # gives a writing its guesses
         self._choose_adapters, self._limit = choose_adapters, queue_limit
+        self._can_share = can_be_cut(model)  # the beginning of a prompt, from another's
         self._adapters: AdapterKey | None = ()  # those of the step before, None where that is not known
         self._arrived: deque[Writing] = deque()
         self._tasks: deque[tuple[Generator[None, None, Any], Future[Any]]] = deque()
         self._queue: list[Writing] = []
         self._active: list[Writing] = []
         self._batch, self._step_end = Batch(model), Step(model.needs_cores)
-        self._rate = 0.0  # tokens read a second
+        self._shares = Shares(model.step_size, model.batch_size)
         self._steps = 0
         # A prompt that was read ahead to its end, and where in the batch its logits still are.
         self._ready: tuple[Slot, int] | None = None
@@ -124,9 +114,7 @@ class Scheduler:
             return not self._closing
 
     def _turn(self) -> None:
-        while self._arrived:
-            self._queue.append(self._arrived.popleft())
-        if self._queue:
+        if self._queue or self._arrived:
             self._drop(self._queue)
             self._admit()
         self._drop(self._active)
@@ -148,15 +136,34 @@ class Scheduler:
         return any(not writing.request.read_only for writing in [*self._queue, *self._active])
 
     def _admit(self) -> None:
-        """Give slots to those who wait: whoever has the fewest requests running comes first, then who came first."""
-        while self._queue and self.slots.free():
-            running = [writing.request.owner for writing in self._active]
-            chosen = min(self._queue, key=lambda writing: running.count(writing.request.owner))
-            if self._active and not self._fits(chosen):
+        """Give slots to those who wait."""
+        while self._waits() and self.slots.free():
+            chosen = self._next_in()
+            if chosen is None or (self._active and not self._fits(chosen)):
                 return
             self._queue.remove(chosen)
             self._active.append(chosen)
             self._guarded([chosen], partial(self._start, chosen))
+
+    def _next_in(self) -> Writing | None:
+        """Whoever has the fewest requests running comes first, then who came first; but nobody whose beginning is
+        just being read for another: it is there in a moment."""
+        running = [writing.request.owner for writing in self._active]
+        can = [writing for writing in self._queue if not self._is_read_now(writing)]
+        return min(can, key=lambda writing: running.count(writing.request.owner), default=None)
+
+    def _is_read_now(self, writing: Writing) -> bool:
+        readers = [other for other in self._active if other.reading and other.adapters == writing.adapters]
+        return self._can_share and any(
+            shared_prefix(other.prompt, writing.prompt) >= len(other.prompt) - other.left + WORTH_WAITING
+            for other in readers
+        )
+
+    def _waits(self) -> bool:
+        """Whether anybody waits for a slot; asked again after each, since to make one ready takes milliseconds."""
+        while self._arrived:
+            self._queue.append(self._arrived.popleft())
+        return bool(self._queue)
 
     def _fits(self, writing: Writing) -> bool:
         """Whether the cache has room for the prompt and the beginning of an answer, without pushing others out."""
@@ -232,35 +239,16 @@ class Scheduler:
         self._adapters = adapters
 
     def _plan(self, group: list[Writing], readers: list[Writing]) -> list[Portion]:
-        """Everybody's next token, and the rest of the step for prompts: short ones first, but none for ever."""
+        """Everybody's next token, and the rest of the step for prompts."""
         writers = [writing for writing in group if not writing.reading] if readers else group
         for writing in writers if self.guesser else ():
             writing.guess(self._batch.size // len(writers) - 1, len(writers) - 1)
         portions = [Portion(writing, writing.ahead, len(writing.ahead)) for writing in writers]
-        if readers:
-            self._plan_prompts(readers, portions)
-        return portions
-
-    def _plan_prompts(self, readers: list[Writing], portions: list[Portion]) -> None:
-        """Put the rest of the step behind what is in it."""
-        budget, now = self._budget(bool(portions)), time.monotonic()
-        for writing in sorted(readers, key=lambda w: (now - w.asked < WAIT_S / 100, w.left)):
-            count = min(budget, writing.left, self._batch.size - sum(len(p.tokens) for p in portions))
-            if count > 0:
-                at = len(writing.slot.held)  # type: ignore[union-attr]
-                tokens = writing.until_medium(at, at + count)
-                portions.append(Portion(writing, tokens, int(at + len(tokens) == len(writing.prompt))))
-                budget -= len(tokens)
-
-    def _budget(self, awaited: bool) -> int:
-        """Tokens of prompts to read in one step; few enough if others wait for their next token."""
-        most = self.model.step_size
-        return max(LEAST_CHUNK, min(most, int(self._rate * STEP_S) or most // 4)) if awaited else most
+        return portions + self._shares.of(readers, sum(len(p.tokens) for p in portions)) if readers else portions
 
     def _go_on(self, portions: list[Portion], took: float, prompts: bool) -> None:
         read = sum(len(portion.tokens) for portion in portions if portion.writing.reading) if prompts else 0
-        if read >= LEAST_CHUNK:
-            self._rate = 0.7 * (self._rate or read / took) + 0.3 * read / took
+        self._shares.took(took, read)
         with self._step_end:
             for portion in portions:
                 self._guarded([portion.writing], partial(self._let, portion))

@@ -16,6 +16,8 @@ from engine.api.messages import Stats
 from engine.api.sampling import Sampling
 from engine.generation import AdapterChoice, Generation, ThinkingLimit
 from engine.llama.load import LoadSettings
+from engine.llama.model import STEP
+from engine.llama.writing import Writing
 from engine.resident import Resident, Serving, take_in
 
 THINGS = ["the sea", "a fox", "three kings", "a red house", "snow", "a long road", "bees", "the moon"]
@@ -26,10 +28,11 @@ class Heard:
 
     def __init__(self, act: Callable[[Heard], None] = lambda heard: None) -> None:
         self.pieces: list[tuple[float, str]] = []
+        self.read: list[tuple[float, int]] = []  # tokens of the prompt
         self._act = act
 
     def prefill(self, done: int, total: int, left_s: float | None) -> None:
-        """Not kept."""
+        self.read.append((time.monotonic(), done))
 
     def text(self, piece: str) -> None:
         self.pieces.append((time.monotonic(), piece))
@@ -90,6 +93,15 @@ def small() -> Iterator[Resident]:
     made.close()
 
 
+@pytest.fixture
+def fresh() -> Iterator[Resident]:
+    """Two places, and nobody has asked for anything."""
+    made = took_in(smollm2, 2048, 2)
+    yield made
+    made.stop()
+    made.close()
+
+
 def test_seeded_requests_write_the_same_alone_and_among_seven_others(qwen: Resident) -> None:
     """The others are seeded or not, so the model answers them in one batch meanwhile."""
     requests = [story(thing, temperature=0.9, seed=7) for thing in THINGS[:4]]
@@ -110,6 +122,56 @@ def test_nobody_waits_for_the_whole_prompt_of_another(qwen: Resident) -> None:
     second.join(120)
     written_meanwhile = sum(at < second.heard.pieces[0][0] for at, _ in first.heard.pieces)
     assert written_meanwhile >= 10
+
+
+def at_once(resident: Resident, requests: list[Generation]) -> list[Asked]:
+    """Requests that have all arrived when the model's thread looks at the first."""
+    waiting = len(requests)
+
+    def hold() -> Iterator[None]:
+        while resident.scheduler.load()[1] < waiting:
+            time.sleep(0.01)
+        yield
+
+    holding = threading.Thread(target=resident.scheduler.run, args=(hold(),))
+    holding.start()
+    asked = [Asked(resident, request) for request in requests]
+    for one in asked:
+        one.join(120)
+    holding.join(60)
+    return asked
+
+
+def test_who_arrives_while_another_gets_a_slot_is_read_in_the_same_step(fresh: Resident) -> None:
+    later: list[Asked] = []
+
+    def arrive(_: Writing) -> None:
+        if not later:
+            later.append(Asked(fresh, story("bees", 4)))
+            while fresh.scheduler.load()[1] == 0:
+                time.sleep(0.01)
+
+    fresh.scheduler.guesser = arrive  # asked while a request is given its slot
+    first = Asked(fresh, replace(story("snow", 4), speculate=True))
+    assert first.text() and later[0].text()
+    assert later[0].heard.read[0][0] < first.heard.pieces[1][0]
+
+
+def test_a_beginning_that_several_bring_at_once_is_read_once(qwen: Resident) -> None:
+    beginning = "The keeper wrote down every ship that passed, its flag, its cargo and its captain's name. " * 9
+    asked = at_once(
+        qwen, [Generation(f"{beginning}{thing}", Sampling(temperature=0, max_tokens=3)) for thing in THINGS]
+    )
+    reused = sorted(one.stats["reused_tokens"] for one in asked)
+    assert reused[0] < 64
+    assert all(count >= qwen.count(beginning) - 2 for count in reused[1:])
+    assert all(one.text() for one in asked)
+
+
+def test_a_short_prompt_does_not_wait_for_a_long_one_that_came_with_it(fresh: Resident) -> None:
+    long, short = at_once(fresh, [Generation("word " * 300, Sampling(max_tokens=1)), story("ice", 2)])
+    assert short.heard.pieces[0][0] < long.heard.read[1][0]
+    assert long.heard.read[0][1] <= STEP // 2
 
 
 def test_one_is_cancelled_and_the_others_go_on(qwen: Resident) -> None:

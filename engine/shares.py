@@ -1,0 +1,58 @@
+"""How much of whose prompt is read in a step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from engine.llama.writing import Writing
+
+STEP_S = 0.2  # a step that others wait for with their next token is not longer than this
+LEAST_CHUNK = 16
+OLD_S = 6.0  # who waits for so long comes before shorter prompts
+
+
+@dataclass
+class Portion:
+    """What one request gets decoded in a step: so many tokens, the last `logits` of them with logits."""
+
+    writing: Writing
+    tokens: list[int]
+    logits: int
+    first: int = 0  # place in the batch
+
+
+class Shares:
+    """Shares a step out to prompts: short ones first, but none for ever. It learns how quickly the model reads."""
+
+    def __init__(self, step_size: int, batch_size: int) -> None:
+        """Tokens of prompts in a step, and of all in a step, at most."""
+        self._step_size, self._batch_size = step_size, batch_size
+        self._rate = 0.0  # tokens read a second
+
+    def of(self, readers: list[Writing], written: int) -> list[Portion]:
+        """The portions of those who read, in a step in which `written` tokens go to others."""
+        now, portions = time.monotonic(), list[Portion]()
+        in_turn = sorted(readers, key=lambda writing: (now - writing.asked < OLD_S, writing.left))
+        room = min(self._budget(in_turn, written > 0), self._batch_size - written)
+        for writing in in_turn:
+            count = min(room, writing.left)
+            if count > 0:
+                at = len(writing.prompt) - writing.left
+                tokens = writing.until_medium(at, at + count)
+                portions.append(Portion(writing, tokens, int(at + len(tokens) == len(writing.prompt))))
+                room -= len(tokens)
+        return portions
+
+    def took(self, seconds: float, read: int) -> None:
+        """A step in which so many tokens of prompts were read lasted so long."""
+        if read >= LEAST_CHUNK:
+            self._rate = 0.7 * (self._rate or read / seconds) + 0.3 * read / seconds
+
+    def _budget(self, readers: list[Writing], awaited: bool) -> int:
+        """Few enough tokens if others wait for their next one; else the first prompt, and beside it no more of the
+        others' than put its first word off for as long."""
+        if not awaited and len(readers) == 1:
+            return self._step_size
+        quick = int(self._rate * STEP_S) or self._step_size // 4
+        return max(LEAST_CHUNK, min(self._step_size, quick if awaited else readers[0].left + quick))
