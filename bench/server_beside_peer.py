@@ -54,6 +54,11 @@ def speed(answers: list[Streamed]) -> float:
     return len(answers) * TOKENS / (max(answer.ended for answer in answers) - began)
 
 
+def whole_speed(answers: list[Streamed]) -> float:
+    """Tokens a second of all together, from the question on."""
+    return len(answers) * TOKENS / (max(a.ended for a in answers) - min(a.asked for a in answers))
+
+
 def prefill(port: int, number: int, model: str) -> float:
     """Words a second of a prompt that no one has seen; the same words for both servers."""
     words = " ".join(f"{(number * 7919 + at * 104729) % 9973}" for at in range(PREFILL_WORDS))
@@ -69,6 +74,7 @@ class Rounds:
 
     speeds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     gaps: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    wholes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def show(self, name: str, least: float) -> None:
         """Print the figures of one number of clients."""
@@ -78,6 +84,7 @@ class Rounds:
             f"{name}, tokens/s: {', '.join(self.speeds)}",
             " / ".join(f"{_middle(self.speeds[who]):.1f}" for who in self.speeds),
         )
+        figure(f"{name}, from the question on, ours / llama-server", f"{_ratio(self.wholes, 'ours', 'peer'):.3f}")
         worse = _ratio(self.gaps, "ours", "peer")
         figure(f"{name}, longest gap, ours / llama-server", f"{worse:.2f}", "<= 1", worse <= 1)
 
@@ -119,6 +126,7 @@ class Started:
             for who, port in self._in_turn(turn):
                 answers = stream_all(port, [story(number, self._models[who], self._ends) for number in numbers])
                 into.speeds[who].append(speed(answers))
+                into.wholes[who].append(whole_speed(answers))
                 into.gaps[who].append(max(answer.longest_gap for answer in answers))
             prompts = [self._bare.tokens(story_prompt(number)) for number in numbers]
             into.speeds["bare"].append(self._bare.together(prompts, TOKENS))

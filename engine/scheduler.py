@@ -18,7 +18,7 @@ from engine.llama.batch import Batch, Outcome
 from engine.llama.model import Model
 from engine.llama.slot import AdapterKey, Slot, can_be_cut, shared_prefix
 from engine.llama.writing import Writing
-from engine.shares import Portion, Shares
+from engine.shares import Plan, Portion, Shares
 from engine.slots import Slots
 from engine.step_end import Step
 
@@ -47,6 +47,7 @@ class Scheduler:
         self._active: list[Writing] = []
         self._batch, self._step_end = Batch(model), Step(model.needs_cores)
         self._shares = Shares(model.step_size, model.batch_size)
+        self._settled: Plan | None = None  # that of the next steps, as long as nobody comes or goes
         self._steps = 0
         # A prompt that was read ahead to its end, and where in the batch its logits still are.
         self._ready: tuple[Slot, int] | None = None
@@ -117,7 +118,8 @@ class Scheduler:
         if self._queue or self._arrived:
             self._drop(self._queue)
             self._admit()
-        self._drop(self._active)
+        if not self._settled:  # whoever writes looks for itself whether it is cancelled
+            self._drop(self._active)
         if self._tasks:
             self._advance_task()
         if self._active:
@@ -143,6 +145,7 @@ class Scheduler:
                 return
             self._queue.remove(chosen)
             self._active.append(chosen)
+            self._settled = None
             self._guarded([chosen], partial(self._start, chosen))
 
     def _next_in(self) -> Writing | None:
@@ -196,7 +199,7 @@ class Scheduler:
 
     def _read_apart(self, tokens: list[int], slot: Slot, logits: int) -> int:
         """Decode tokens that belong to nobody's answer; their first place in the batch."""
-        self._ready = None
+        self._ready = self._settled = None
         self._use(())
         self._batch.clear()
         first = self._batch.add(tokens, slot, logits)
@@ -210,27 +213,17 @@ class Scheduler:
     def _step(self) -> None:
         """Decode one batch and let everybody in it go on."""
         self._ready = None
-        adapters = self._active[0].adapters
-        group = [writing for writing in self._active if writing.adapters == adapters]
-        if adapters != self._adapters and not self._guarded(group, partial(self._use, adapters)):
+        plan = self._settled or self._plan()
+        if not plan:
             return
-        readers = [writing for writing in group if writing.reading]
-        if readers and self._read_medium(readers):
-            return
-        portions = self._plan(group, readers)
         self._batch.clear()
-        steady = False
-        for portion in portions:
-            slot, steady = portion.writing.slot, steady or portion.writing.steady
-            portion.first = self._batch.add(portion.tokens, slot, portion.logits)  # type: ignore[arg-type]
-        outcome = self._batch.decode(lambda: all(p.writing.cancelled.is_set() for p in portions), steady)
+        for portion in plan.portions:
+            portion.first = self._batch.add(portion.tokens, portion.writing.slot, portion.logits)  # type: ignore[arg-type]
+        outcome = self._batch.decode(plan.given_up, plan.steady)
         if outcome is Outcome.DONE:
-            self._go_on(portions, self._batch.seconds, bool(readers))
+            self._go_on(plan, self._batch.seconds)
         else:
-            self._recover(portions, outcome)
-        self._steps += 1
-        if len(group) < len(self._active) and self._steps % SAME_ADAPTERS == 0:
-            self._active.sort(key=lambda writing: writing.adapters == adapters)  # the others' turn
+            self._recover(plan.writings(), outcome)
 
     def _use(self, adapters: AdapterKey) -> None:
         """Have the next steps made with these adapters."""
@@ -238,28 +231,53 @@ class Scheduler:
         self._choose_adapters(adapters)
         self._adapters = adapters
 
-    def _plan(self, group: list[Writing], readers: list[Writing]) -> list[Portion]:
-        """Everybody's next token, and the rest of the step for prompts."""
+    def _plan(self) -> Plan | None:
+        """Whose turn it is: everybody's next token, and the rest of the step for prompts. None: somebody was read an
+        image, or met with an error, and who is left has to be looked at again."""
+        adapters = self._active[0].adapters
+        group = [writing for writing in self._active if writing.adapters == adapters]
+        others = len(group) < len(self._active)
+        if adapters != self._adapters and not self._guarded(group, partial(self._use, adapters)):
+            return None
+        readers = [writing for writing in group if writing.reading]
+        if readers and self._read_medium(readers):
+            return None
+        plan = Plan(self._written(group, readers), steady=any(writing.steady for writing in group))
+        if readers:
+            plan.read(self._shares.of(readers, plan.tokens()))
+        elif not (others or self.guesser):
+            self._settled = plan
+        self._steps += others
+        if others and self._steps % SAME_ADAPTERS == 0:
+            self._active.sort(key=lambda writing: writing.adapters == adapters)  # the others' turn
+        return plan
+
+    def _written(self, group: list[Writing], readers: list[Writing]) -> list[Portion]:
+        """The next token of all who write, and what is guessed to follow it."""
         writers = [writing for writing in group if not writing.reading] if readers else group
         for writing in writers if self.guesser else ():
             writing.guess(self._batch.size // len(writers) - 1, len(writers) - 1)
-        portions = [Portion(writing, writing.ahead, len(writing.ahead)) for writing in writers]
-        return portions + self._shares.of(readers, sum(len(p.tokens) for p in portions)) if readers else portions
+        return [Portion(writing, writing.ahead, len(writing.ahead)) for writing in writers]
 
-    def _go_on(self, portions: list[Portion], took: float, prompts: bool) -> None:
-        read = sum(len(portion.tokens) for portion in portions if portion.writing.reading) if prompts else 0
-        self._shares.took(took, read)
+    def _go_on(self, plan: Plan, took: float) -> None:
+        if plan.reads:
+            self._shares.took(took, plan.reads)
         with self._step_end:
-            for portion in portions:
-                self._guarded([portion.writing], partial(self._let, portion))
+            for portion in plan.portions:
+                beside = self._batch.count - len(portion.tokens)
+                try:
+                    self._let(portion)
+                except BaseException as error:  # noqa: BLE001 - as in `_guarded`, at every token
+                    self._misfortune(portion.writing, error)
                 if self.guesser:
-                    portion.writing.took(None if read else took, self._batch.count - len(portion.tokens))
+                    portion.writing.took(None if plan.reads else took, beside)
 
     def _let(self, portion: Portion) -> None:
         """One request goes on by what was decoded for it."""
         writing, stop = portion.writing, None
-        if not writing.reading:
+        if writing.ahead:
             stop = writing.next(portion.first)
+            portion.tokens = writing.ahead
         else:
             writing.read(len(portion.tokens))
             if portion.logits:
@@ -285,9 +303,9 @@ class Scheduler:
                 return True
         return False
 
-    def _recover(self, portions: list[Portion], outcome: Outcome) -> None:
+    def _recover(self, writings: list[Writing], outcome: Outcome) -> None:
         """The step failed: cut everybody back, then make room, push somebody out, or give up."""
-        writings = [portion.writing for portion in portions]
+        self._settled = None
         for writing in writings:
             writing.back()
         if outcome is Outcome.ABORTED:
@@ -319,6 +337,7 @@ class Scheduler:
         writing.fail(error)
 
     def _leave(self, writing: Writing) -> None:
+        self._settled = None
         for writings in (self._active, self._queue):
             if writing in writings:
                 writings.remove(writing)
@@ -331,10 +350,13 @@ class Scheduler:
             work()
         except BaseException as error:  # noqa: BLE001 - told to the one who asked
             for writing in list(writings):
-                writing.back()
-                self._fail(writing, error)
+                self._misfortune(writing, error)
             return False
         return True
+
+    def _misfortune(self, writing: Writing, error: BaseException) -> None:
+        writing.back()
+        self._fail(writing, error)
 
 
 def _busy(limit: int) -> UserError:

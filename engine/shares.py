@@ -22,6 +22,32 @@ class Portion:
     first: int = 0  # place in the batch
 
 
+@dataclass
+class Plan:
+    """A step. `reads`: tokens of prompts; `steady`: somebody's text must repeat to the last bit."""
+
+    portions: list[Portion]
+    steady: bool
+    reads: int = 0
+
+    def read(self, portions: list[Portion]) -> None:
+        """Have these prompts read, too."""
+        self.portions += portions
+        self.reads = sum(len(portion.tokens) for portion in portions)
+
+    def tokens(self) -> int:
+        """How many are decoded."""
+        return sum(len(portion.tokens) for portion in self.portions)
+
+    def writings(self) -> list[Writing]:
+        """Whose they are."""
+        return [portion.writing for portion in self.portions]
+
+    def given_up(self) -> bool:
+        """Whether nobody wants it any more."""
+        return all(portion.writing.cancelled.is_set() for portion in self.portions)
+
+
 class Shares:
     """Shares a step out to prompts: short ones first, but none for ever. It learns how quickly the model reads."""
 

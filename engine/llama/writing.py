@@ -191,18 +191,19 @@ class Writing:
             self._sampler.accept(token)  # type: ignore[union-attr]
         self.ahead = [token]
         self.chosen.append(token)
-        if token < 0 or self.model.is_end(token):
+        piece = self.model.word(token) if token >= 0 else None
+        if piece is None:
             return "end"
         if self.request.logprobs >= 0:
             told = logprob(self.model, self.model.context, index, token, self.request.logprobs)
             self.listener.logprob(told)  # type: ignore[attr-defined]
-        return self._write(token)
+        return self._write(piece)
 
-    def _write(self, token: int) -> StopReason | None:
+    def _write(self, piece: bytes) -> StopReason | None:
         self.last_at = time.monotonic()
         self.first_at = self.first_at or self.last_at
         self.tokens += 1
-        text = self._stream.feed(self.model.piece(token))
+        text = self._stream.feed(piece)
         if text:
             self.listener.text(text)
             if self._think:
@@ -213,7 +214,7 @@ class Writing:
             return "cancelled"
         if self.tokens >= self._limit:
             return "length"
-        return "context" if len(self._slot().held) >= self.model.context_size else None
+        return "context" if len(self.slot.held) >= self.model.context_size else None  # type: ignore[union-attr]
 
     def _slot(self) -> Slot:
         if self.slot is None:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from engine.api.errors import UserError
 from engine.core import Core
 from engine.server import body
+from engine.server.chunks import Chunks
 from engine.server.endpoint import Asked, Endpoint, Event, Plain, Streaming, Work, Writer
 from engine.server.errors import body_of, headers_of, status_of
 from engine.server.events import dumped, encoded
@@ -168,7 +169,7 @@ class Exchange:
         self.started = False
         self._receive, self._send = receive, send
         self._ways = scope.get("state", {})  # of the connection, see engine.server.protocol
-        self._chunk = self._ways.get("chunk")
+        self._chunks: Chunks | None = self._ways.get("chunks")
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -190,7 +191,7 @@ class Exchange:
 
     async def piece(self, data: bytes, last: bool = False) -> None:
         """Send some of a stream; a reader that takes nothing for long is cut off."""
-        if not last and self._chunk and self._chunk(data):
+        if not last and self._chunks and self._chunks.send(data):
             return
         try:
             async with asyncio.timeout(STALL_S):
@@ -201,8 +202,10 @@ class Exchange:
 
     def shortcuts(self, writer: Writer) -> tuple[Straight | None, Straight | None]:
         """What sends some of a stream without waiting: for the loop's thread, and for any other."""
-        here = self._ways.get("chunk_here")
-        return self._chunk and Straight(self._chunk, writer), here and Straight(here, writer)
+        if not self._chunks:
+            return None, None
+        there, here = self._chunks.can_send, self._chunks.can_send_here
+        return Straight(there, self._chunks.send, writer), Straight(here, self._chunks.send_here, writer)
 
     async def whole(self, status: int, media: str, data: bytes) -> None:
         """Send an answer in one."""
@@ -224,18 +227,14 @@ class Exchange:
 
 
 class Straight:
-    """A relay's shortcut: from its events to the wire."""
+    """A relay's shortcut: from its events to the wire. `open`: the head is sent, and the reader keeps up."""
 
-    def __init__(self, chunk: Callable[[bytes], bool], writer: Writer) -> None:
-        self._chunk, self._writer = chunk, writer
-
-    def open(self) -> bool:
-        """Whether the head is sent, and the reader keeps up."""
-        return self._chunk(b"")
+    def __init__(self, can: Callable[[], bool], send: Callable[[bytes], bool], writer: Writer) -> None:
+        self.open, self._send, self._events = can, send, writer.events
 
     def pass_on(self, events: list[Event]) -> bool:
         """Send them; whether all of it is gone."""
-        return self._chunk(self._writer.events(events))
+        return self._send(self._events(events))
 
 
 async def refuse(scope: Scope, receive: body.Receive, send: Send, error: UserError) -> None:

@@ -39,7 +39,7 @@ class Bell:
         self._calls.append(call)
         with self._guard:  # or the number could be another file's by now
             if self._open:
-                write(self._in, ONE)  # it never waits: what is full has rung already
+                write(self._in, ONE, len(ONE))  # it never waits: what is full has rung already
 
     def close(self) -> None:
         """Make no more calls."""

@@ -22,31 +22,35 @@ class Chunks:
         # Windows' loop has an opinion on who uses its sockets and how.
         self._file = -1 if sys.platform == "win32" else transport.get_extra_info("socket").fileno()
 
-    def send(self, data: bytes) -> bool:
-        """Send a chunk of an answer that has begun and has no length; False where uvicorn has to. b"" only asks.
-
-        For the loop's thread.
-        """
+    def can_send(self) -> bool:
+        """Whether `send` can: an answer has begun that has no length, and is being read. For the loop's thread."""
         if self._rest:
             self._transport.write(self._rest)
             self._rest = b""
-        if not self._wanted():
+        return self._wanted()
+
+    def send(self, data: bytes) -> bool:
+        """Send a chunk, if that can be; False where uvicorn has to."""
+        if not self.can_send():
             return False
         if data:
             self._transport.write(framed(data))
         return True
 
-    def send_here(self, data: bytes) -> bool:
-        """As `send`, for any other thread. b"" asks, and has to be called first.
+    def can_send_here(self) -> bool:
+        """Whether `send_here` can be called. For any thread."""
+        return self._file >= 0 and self._wanted() and not (self._rest or self._transport.get_write_buffer_size())
 
-        With data, False means that the socket did not take all: `send` has to follow, and sends the rest. The caller
-        makes sure that meanwhile nothing else is sent.
+    def send_here(self, data: bytes) -> bool:
+        """As `send`, for any other thread, after `can_send_here`.
+
+        False means that the socket did not take all: `send` has to follow, and sends the rest. The caller makes sure
+        that meanwhile nothing else is sent.
         """
-        if not data:
-            behind = self._rest or self._transport.get_write_buffer_size()
-            return self._file >= 0 and not behind and self._wanted()
+        chunk = framed(data)
         with self._sending:  # or the number could be another connection's by now
-            self._rest += framed(data) if self._file < 0 else not_taken(self._file, framed(data))
+            # What a socket that never blocks does not take. Who is gone is found out by who sends the rest.
+            self._rest += chunk[max(0, write(self._file, chunk, len(chunk))) :] if self._file >= 0 else chunk
         return not self._rest
 
     def close(self) -> None:
@@ -64,8 +68,3 @@ class Chunks:
 def framed(data: bytes) -> bytes:
     """A chunk of a body without a length: RFC 9112, 7.1."""
     return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def not_taken(file: int, data: bytes) -> bytes:
-    """What a socket that never blocks does not take of this now. Who is gone is found out by who sends the rest."""
-    return data[max(0, write(file, data)) :]

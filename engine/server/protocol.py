@@ -37,13 +37,12 @@ def protocol() -> type[asyncio.Protocol]:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Guarded(H11Protocol):
-        """One connection. `scope["state"]` holds `abort`, which drops it at once, `chunk` and `chunk_here`."""
+        """One connection. `scope["state"]` holds `abort`, which drops it at once, and its `chunks`."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._chunks, self._unsent = Chunks(self, transport), 0
-            ways = {"abort": transport.abort, "chunk": self._chunks.send, "chunk_here": self._chunks.send_here}
-            self.app_state = {**self.app_state, **ways}
+            self.app_state = {**self.app_state, "abort": transport.abort, "chunks": self._chunks}
             self._head = Patience(transport.abort)
             if len(self.connections) > MOST_CONNECTIONS:
                 transport.abort()

@@ -7,14 +7,14 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from engine.api.errors import UserError
 from engine.generation import TokenLogprob
 from engine.server.bell import Ring
 from engine.server.endpoint import Event
-from engine.step_end import at_step_end, cores_are_wanted
+from engine.step_end import at_end_of_cores_step, at_step_end
 
 MOST_WAITING = 10_000  # events a reader may lag behind, some megabytes; then it is cut off
 JOINED = ("text", "thinking")
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 class Shortcut(Protocol):
     """Takes events without waiting for anything."""
 
-    def open(self) -> bool:
+    @property
+    def open(self) -> Callable[[], bool]:
         """Whether it can now."""
 
     def pass_on(self, events: list[Event]) -> bool:
@@ -47,8 +48,7 @@ class Wakes:
 
     def call(self, relay: Relay, now: bool) -> None:
         """Have a relay's news told: now, or at the end of the model's step. Any thread may call."""
-        if not now and cores_are_wanted():
-            at_step_end(relay.tell)
+        if not now and at_end_of_cores_step(relay.tell):
             return
         self._ready.append(relay)
         if now:
