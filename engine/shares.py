@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.llama.writing import Writing
 
 STEP_S = 0.2  # a step that others wait for with their next token is not longer than this
+TOGETHER_S = 0.4  # nor is a first word put off longer by the prompts that came with its own
 LEAST_CHUNK = 16
 OLD_S = 6.0  # who waits for so long comes before shorter prompts
 
@@ -76,9 +77,12 @@ class Shares:
             self._rate = 0.7 * (self._rate or read / seconds) + 0.3 * read / seconds
 
     def _budget(self, readers: list[Writing], awaited: bool) -> int:
-        """Few enough tokens if others wait for their next one; else the first prompt, and beside it no more of the
-        others' than put its first word off for as long."""
-        if not awaited and len(readers) == 1:
+        """Tokens of all prompts together; the first of the readers has what it needs before the others have any."""
+        if awaited:
+            return max(LEAST_CHUNK, self._read_in(STEP_S))
+        if len(readers) == 1:
             return self._step_size
-        quick = int(self._rate * STEP_S) or self._step_size // 4
-        return max(LEAST_CHUNK, min(self._step_size, quick if awaited else readers[0].left + quick))
+        return min(self._step_size, readers[0].left + self._read_in(TOGETHER_S))
+
+    def _read_in(self, seconds: float) -> int:
+        return min(self._step_size, int(self._rate * seconds) or self._step_size // 4)
