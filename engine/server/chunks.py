@@ -47,6 +47,8 @@ class Chunks:
         False means that the socket did not take all: `send` has to follow, and sends the rest. The caller makes sure
         that meanwhile nothing else is sent.
         """
+        if not data:
+            return True  # a chunk of nothing would be the end
         chunk = framed(data)
         with self._sending:  # or the number could be another connection's by now
             # What a socket that never blocks does not take. Who is gone is found out by who sends the rest.

@@ -132,6 +132,20 @@ def test_a_model_on_the_processor_sends_by_itself_and_one_on_a_card_has_the_loop
     assert writer.threads[1:].count(sender) >= 30  # a pause of the machine may join some, or give them to the reader
 
 
+@pytest.mark.parametrize("on_cores", [True, False])
+def test_an_event_of_which_nothing_is_written_does_not_end_the_answer(on_cores: bool) -> None:
+    """A chunk of no length would."""
+
+    def model(say: Say, cancelled: threading.Event) -> None:
+        for number in range(20):
+            with Step(on_cores):
+                say(f"{number} " if number % 2 else "")
+            time.sleep(0.01)
+
+    with serving(Words(), model) as port, asking(port) as line:
+        assert read(line) == "".join(f"{number} " for number in range(1, 20, 2)) + "(end)"
+
+
 def test_a_slow_reader_gets_every_letter_in_order() -> None:
     """More than the buffers of both sockets hold: the model's thread is left with the rest of a chunk, many times."""
 
