@@ -48,15 +48,9 @@ def story(number: int, model: str, ends: tuple[int, ...]) -> dict[str, Any]:
     return {"model": model, "prompt": story_prompt(number), "max_tokens": TOKENS, "logit_bias": bias} | same
 
 
-def speed(answers: list[Streamed]) -> float:
-    """Tokens a second of all together, from the first word of the first to the end of the last."""
-    began = min(answer.pieces[0] for answer in answers)
+def speed(answers: list[Streamed], began: float) -> float:
+    """Tokens a second of all together, from `began` to the end of the last."""
     return len(answers) * TOKENS / (max(answer.ended for answer in answers) - began)
-
-
-def whole_speed(answers: list[Streamed]) -> float:
-    """Tokens a second of all together, from the question on."""
-    return len(answers) * TOKENS / (max(a.ended for a in answers) - min(a.asked for a in answers))
 
 
 def prefill(port: int, number: int, model: str) -> float:
@@ -125,8 +119,8 @@ class Started:
             numbers = range(begin, begin + clients)
             for who, port in self._in_turn(turn):
                 answers = stream_all(port, [story(number, self._models[who], self._ends) for number in numbers])
-                into.speeds[who].append(speed(answers))
-                into.wholes[who].append(whole_speed(answers))
+                into.speeds[who].append(speed(answers, min(answer.pieces[0] for answer in answers)))
+                into.wholes[who].append(speed(answers, min(answer.asked for answer in answers)))
                 into.gaps[who].append(max(answer.longest_gap for answer in answers))
             prompts = [self._bare.tokens(story_prompt(number)) for number in numbers]
             into.speeds["bare"].append(self._bare.together(prompts, TOKENS))

@@ -115,7 +115,7 @@ class Scheduler:
             return not self._closing
 
     def _turn(self) -> None:
-        if self._queue or self._arrived:
+        if self._waits():
             self._drop(self._queue)
             self._admit()
         if not self._settled:  # whoever writes looks for itself whether it is cancelled
@@ -156,10 +156,10 @@ class Scheduler:
         return min(can, key=lambda writing: running.count(writing.request.owner), default=None)
 
     def _is_read_now(self, writing: Writing) -> bool:
-        readers = [other for other in self._active if other.reading and other.adapters == writing.adapters]
         return self._can_share and any(
-            shared_prefix(other.prompt, writing.prompt) >= len(other.prompt) - other.left + WORTH_WAITING
-            for other in readers
+            shared_prefix(other.prompt, writing.prompt) >= other.held + WORTH_WAITING
+            for other in self._active
+            if other.reading and other.adapters == writing.adapters
         )
 
     def _waits(self) -> bool:
@@ -171,7 +171,7 @@ class Scheduler:
     def _fits(self, writing: Writing) -> bool:
         """Whether the cache has room for the prompt and the beginning of an answer, without pushing others out."""
         promised = sum(other.left + ANSWER_ROOM for other in self._active if other.reading)
-        held = sum(len(other.slot.held) for other in self._active if other.slot)
+        held = sum(other.held for other in self._active)
         return held + promised + len(writing.prompt) + ANSWER_ROOM <= self.model.context_size
 
     def _start(self, writing: Writing) -> None:

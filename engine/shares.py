@@ -65,9 +65,8 @@ class Shares:
         for writing in in_turn:
             count = min(room, writing.left)
             if count > 0:
-                at = len(writing.prompt) - writing.left
-                tokens = writing.until_medium(at, at + count)
-                portions.append(Portion(writing, tokens, int(at + len(tokens) == len(writing.prompt))))
+                tokens = writing.until_medium(writing.held, writing.held + count)
+                portions.append(Portion(writing, tokens, int(len(tokens) == writing.left)))
                 room -= len(tokens)
         return portions
 

@@ -44,10 +44,6 @@ def at_step_end(call: Call) -> None:
         _waiting.calls[call] = None
 
 
-def at_end_of_cores_step(call: Call) -> bool:
-    """As `at_step_end`, in a step of a model on the processor: another thread that wakes up now disturbs it. False,
-    and nothing done, in no such step."""
-    if not _waiting.on_cores or _waiting.calls is None:
-        return False
-    _waiting.calls[call] = None
-    return True
+def cores_are_wanted() -> bool:
+    """Whether this thread is in a step of a model on the processor: another thread that wakes up now disturbs it."""
+    return _waiting.on_cores

@@ -44,7 +44,6 @@ class Model:
         self._shown: frozenset[int] = frozenset()
         self._pieces: dict[int, bytes] = {}  # of tokens written so far
         self._ends: dict[int, bool] = {}
-        self._words: dict[int, bytes | None] = {}
 
     @property
     def step_size(self) -> int:
@@ -94,7 +93,6 @@ class Model:
         tokens = [self.tokenize(text) for text in texts]
         self._shown = frozenset(t[0] for t in tokens if len(t) == 1)
         self._pieces.clear()
-        self._words.clear()
 
     def tokenize(self, text: str, special: bool = True, add_bos: bool = False) -> list[int]:
         """The tokens of `text`; `special` reads control tokens written as text, `add_bos` puts BOS in front."""
@@ -112,14 +110,6 @@ class Model:
         if known is None:
             known = self._pieces[token] = self._piece(token, token in self._shown)
         return known
-
-    def word(self, token: int) -> bytes | None:
-        """`piece`, None for a token that ends an answer. Asked for each token that is written: one look-up."""
-        try:
-            return self._words[token]
-        except KeyError:
-            word = self._words[token] = None if self.is_end(token) else self.piece(token)
-            return word
 
     def text_of(self, token: int) -> str:
         """The text of a token as it is written in templates, control tokens included."""

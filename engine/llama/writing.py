@@ -58,9 +58,14 @@ class Writing:
         return not self.ahead
 
     @property
+    def held(self) -> int:
+        """Tokens that are in the cache."""
+        return len(self.slot.held) if self.slot else 0
+
+    @property
     def left(self) -> int:
         """Tokens of the prompt still to be read."""
-        return len(self.prompt) - len(self.slot.held) if self.slot else len(self.prompt)
+        return len(self.prompt) - self.held
 
     def start(self, slot: Slot) -> None:
         """Take a slot that holds the beginning of the prompt."""
@@ -163,7 +168,7 @@ class Writing:
         stats["tokens"], stats["decode_s"], stats["stop"] = self.tokens, decode_s, stop
         stats["first_token_s"] = (self.first_at or time.monotonic()) - self.asked
         stats["tokens_per_s"] = (self.tokens - 1) / decode_s if decode_s > 0 else 0.0
-        stats["context_used"] = len(self.slot.held) if self.slot else 0
+        stats["context_used"] = self.held
         if self._stream.stopped:
             stats["stop_string"] = self._stream.stopped
         stats.setdefault("reused_tokens", 0)
@@ -191,19 +196,18 @@ class Writing:
             self._sampler.accept(token)  # type: ignore[union-attr]
         self.ahead = [token]
         self.chosen.append(token)
-        piece = self.model.word(token) if token >= 0 else None
-        if piece is None:
+        if token < 0 or self.model.is_end(token):
             return "end"
         if self.request.logprobs >= 0:
             told = logprob(self.model, self.model.context, index, token, self.request.logprobs)
             self.listener.logprob(told)  # type: ignore[attr-defined]
-        return self._write(piece)
+        return self._write(token)
 
-    def _write(self, piece: bytes) -> StopReason | None:
+    def _write(self, token: int) -> StopReason | None:
         self.last_at = time.monotonic()
         self.first_at = self.first_at or self.last_at
         self.tokens += 1
-        text = self._stream.feed(piece)
+        text = self._stream.feed(self.model.piece(token))
         if text:
             self.listener.text(text)
             if self._think:
@@ -214,7 +218,7 @@ class Writing:
             return "cancelled"
         if self.tokens >= self._limit:
             return "length"
-        return "context" if len(self.slot.held) >= self.model.context_size else None  # type: ignore[union-attr]
+        return "context" if len(self._slot().held) >= self.model.context_size else None
 
     def _slot(self) -> Slot:
         if self.slot is None:

@@ -35,9 +35,7 @@ class ChunkWriter(ABC):
 
     def events(self, events: Sequence[Event]) -> bytes:
         """A chunk for each event."""
-        if len(events) == 1:  # as at nearly every token
-            return encoded(self._event(events[0]))
-        return encoded("".join([self._event(event) for event in events]))
+        return encoded("".join(map(self._event, events)))
 
     def end(self) -> bytes:
         """The usage, where asked for, and the mark of the end."""

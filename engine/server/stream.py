@@ -14,7 +14,7 @@ from engine.api.errors import UserError
 from engine.generation import TokenLogprob
 from engine.server.bell import Ring
 from engine.server.endpoint import Event
-from engine.step_end import at_end_of_cores_step, at_step_end
+from engine.step_end import at_step_end, cores_are_wanted
 
 MOST_WAITING = 10_000  # events a reader may lag behind, some megabytes; then it is cut off
 JOINED = ("text", "thinking")
@@ -48,7 +48,8 @@ class Wakes:
 
     def call(self, relay: Relay, now: bool) -> None:
         """Have a relay's news told: now, or at the end of the model's step. Any thread may call."""
-        if not now and at_end_of_cores_step(relay.tell):
+        if not now and cores_are_wanted():
+            at_step_end(relay.tell)
             return
         self._ready.append(relay)
         if now:

@@ -185,6 +185,20 @@ def test_one_is_cancelled_and_the_others_go_on(qwen: Resident) -> None:
     assert [asked.text() for asked in others] == [alone, alone]
 
 
+def test_without_guesses_too_who_comes_and_goes_leaves_the_others_their_answers() -> None:
+    """Steps are planned anew only then."""
+    made = took_in(smollm2, 2048, 3, speculate=False)
+    staying, leaving = Asked(made, story("bees", 40)), Asked(made, story("the moon", 200))
+    leaving.heard._act = lambda heard: leaving.cancelled.set()
+    leaving.join(60)
+    coming = Asked(made, story("snow", 8))
+    assert staying.text() and coming.text()
+    assert (leaving.stats["stop"], leaving.stats["tokens"] < 10) == ("cancelled", True)
+    assert (staying.stats["tokens"], coming.stats["tokens"]) == (40, 8)
+    made.stop()
+    made.close()
+
+
 def test_a_shared_beginning_is_read_once(qwen: Resident) -> None:
     beginning = "The committee met on Monday to talk about the harbour, its cranes and its ships. " * 12
     asked = [Asked(qwen, Generation(f"{beginning}{thing}", Sampling(temperature=0, max_tokens=2))) for thing in THINGS]
