@@ -33,29 +33,9 @@ PARTS = ["desktop", "documents", "convert"]
 EXTRAS = {"run": PARTS, "bench": [*PARTS, "dev", "bench"]}
 TESTS = [*PARTS, "dev"]
 LLAMA_WHEELS = "https://abetlen.github.io/llama-cpp-python/whl/cpu"
+LLAMA_FLAGS = "-DGGML_OPENMP=OFF"  # threads that sleep between two steps: docs/decisions/042
 
-# What Qt loads: soname, and its package for apt, dnf, pacman and zypper. The first table is needed to draw
-# anything at all (the tests too), the second one by a window on X11.
-QT_BASE = """
-libGL.so.1 libgl1 libglvnd-glx libglvnd libGL1
-libEGL.so.1 libegl1 libglvnd-egl libglvnd libEGL1
-libxkbcommon.so.0 libxkbcommon0 libxkbcommon libxkbcommon libxkbcommon0
-libfontconfig.so.1 libfontconfig1 fontconfig fontconfig fontconfig
-libdbus-1.so.3 libdbus-1-3 dbus-libs dbus libdbus-1-3
-libglib-2.0.so.0 libglib2.0-0 glib2 glib2 libglib-2_0-0
-"""
-QT_X11 = """
-libxcb-cursor.so.0 libxcb-cursor0 xcb-util-cursor xcb-util-cursor libxcb-cursor0
-libxkbcommon-x11.so.0 libxkbcommon-x11-0 libxkbcommon-x11 libxkbcommon-x11 libxkbcommon-x11-0
-libxcb-icccm.so.4 libxcb-icccm4 xcb-util-wm xcb-util-wm libxcb-icccm4
-libxcb-image.so.0 libxcb-image0 xcb-util-image xcb-util-image libxcb-image0
-libxcb-keysyms.so.1 libxcb-keysyms1 xcb-util-keysyms xcb-util-keysyms libxcb-keysyms1
-libxcb-randr.so.0 libxcb-randr0 libxcb libxcb libxcb-randr0
-libxcb-render-util.so.0 libxcb-render-util0 xcb-util-renderutil xcb-util-renderutil libxcb-render-util0
-libxcb-shape.so.0 libxcb-shape0 libxcb libxcb libxcb-shape0
-libxcb-xkb.so.1 libxcb-xkb1 libxcb libxcb libxcb-xkb1
-libX11-xcb.so.1 libx11-xcb1 libX11-xcb libx11 libX11-xcb1
-"""
+QT_LIBRARIES = ROOT / "qt-libraries.txt"
 PACKAGE_TOOLS = ("apt-get install -y", "dnf install -y", "pacman -S --needed", "zypper install -y")
 COMPILER = ("g++ cmake", "gcc-c++ cmake", "gcc cmake", "gcc-c++ cmake")
 PIP_CAUSES = (
@@ -118,8 +98,9 @@ def missing_libraries(window: bool) -> list[str]:
     """Packages with the system libraries that Qt lacks on this Linux; [] elsewhere."""
     if not sys.platform.startswith("linux"):
         return []
-    table = QT_BASE + (QT_X11 if window and os.environ.get("DISPLAY") else "")
-    wanted = [line.split() for line in table.splitlines() if line]
+    base, x11 = QT_LIBRARIES.read_text(encoding="utf-8").split("\n\n")
+    table = base.splitlines() + (x11.splitlines() if window and os.environ.get("DISPLAY") else [])
+    wanted = [line.split() for line in table if not line.startswith("#")]
     return [row[1 + package_tool()] for row in wanted if not loads(row[0])]
 
 
@@ -150,12 +131,24 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in compilers if name) and shutil.which("cmake") is not None
 
 
+def cmake_args() -> str:
+    """How llama.cpp is built; what a person has set comes last, and counts."""
+    return f"{LLAMA_FLAGS} {os.environ.get('CMAKE_ARGS', '')}".strip()
+
+
+def llama_cache() -> list[str]:
+    """Where pip keeps the llama-cpp-python built here: of its own cache it would take one built in another way."""
+    told = subprocess.run([PYTHON, "-m", "pip", "cache", "dir"], capture_output=True, text=True, check=False)
+    name = "deskside-" + hashlib.sha256(cmake_args().encode()).hexdigest()[:8]
+    return ["--cache-dir", str(Path(told.stdout.strip()) / name)] if told.stdout.strip() else []
+
+
 def has_llama_wheel() -> bool:
     """Whether llama-cpp-python is installed, was built before (pip's cache), or is offered built by an index."""
     if any(VENV.glob("lib/python*/site-packages/llama_cpp_python-*")):
         return True
     pins = Path(CONSTRAINTS).read_text(encoding="utf-8").split()
-    listing = [PYTHON, "-m", "pip", "cache", "list", "llama_cpp_python"]
+    listing = [PYTHON, "-m", "pip", "cache", "list", "llama_cpp_python", *llama_cache()]
     cached = subprocess.run(listing, capture_output=True, text=True, check=False)
     versions = [word.split("-")[1] for word in cached.stdout.split() if word.startswith("llama_cpp_python-")]
     if any(f"llama_cpp_python=={version}" in pins for version in versions):
@@ -257,9 +250,9 @@ def set_up(command: str) -> None:
 def install(extras: list[str]) -> None:
     STAMP.unlink(missing_ok=True)
     UNFINISHED.touch()
-    target = f"{ROOT}[{','.join(extras)}]"
-    call = [PYTHON, "-m", "pip", "install", "--no-input", "--progress-bar", "off", "-c", CONSTRAINTS, "-e", target]
-    if run_pip(call):
+    pip = [PYTHON, "-m", "pip", "install", "--no-input", "--progress-bar", "off", "-c", CONSTRAINTS]
+    llama = [*pip, *llama_cache(), "--no-deps", "llama-cpp-python"]
+    if run_pip(llama) or run_pip([*pip, "-e", f"{ROOT}[{','.join(extras)}]"]):
         log = LOG.read_text(encoding="utf-8", errors="replace")
         if "Installing collected packages" not in log:
             UNFINISHED.unlink()  # pip failed before it touched anything
@@ -273,7 +266,13 @@ def run_pip(call: list[str]) -> int:
     """pip's exit code; its words go to the log, and a short line of them to the person."""
     with LOG.open("w", encoding="utf-8") as log:
         pip = subprocess.Popen(
-            call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
+            call,
+            cwd=ROOT,
+            env={**os.environ, "CMAKE_ARGS": cmake_args()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
         )
         for line in pip.stdout or ():
             log.write(line)

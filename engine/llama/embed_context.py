@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.llama.compute import COMPUTE
+from engine.llama.contexts import free_context, new_context
 from engine.llama.devices import is_full
 from engine.llama.model import Model
 from engine.llama.quiet import library, lines
@@ -43,7 +44,7 @@ class VectorContext:
         """Free the memory. Calling it twice does no harm."""
         context, self._context = self._context, None
         if context:
-            library().llama_free(context)
+            free_context(context)
 
     def forget(self) -> None:
         """Begin with other texts."""
@@ -85,15 +86,14 @@ def texts_together(model: Model) -> int:
 
 
 def _made(model: Model, pooling: int, size: int, batch: int) -> Any:
-    c = library()
-    params = c.llama_context_default_params()
+    params = library().llama_context_default_params()
     params.n_ctx, params.n_batch, params.n_ubatch = size, batch, batch
     params.n_seq_max, params.kv_unified = texts_together(model), True
     params.n_threads = params.n_threads_batch = model.threads
     params.embeddings, params.pooling_type = True, pooling
-    context = c.llama_init_from_model(model.handle, params)
+    context = new_context(model.handle, params)
     if context and is_full(model.cards):
-        c.llama_free(context)
+        free_context(context)
         raise no_room("the memory of the graphics card is used up")
     if not context:
         raise no_room(lines.last_error() or "no context for vectors")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.errors import UserError
 from engine.api.job import Cancelled
+from engine.llama.contexts import free_context, new_context
 from engine.llama.devices import cards, free_on_cards, is_full
 from engine.llama.model import Model
 from engine.llama.placement import fewer, first_layers
@@ -92,7 +93,7 @@ def beside(model: Model, path: Path, settings: LoadSettings) -> Model:
             raise
         context = None
     if context and is_full(model.cards, _scratch(model.handle, settings)):
-        library().llama_free(context)
+        free_context(context)
         context = None
     context = context or _context(model.handle, path, alone, off_cards=True)
     return Model(model.handle, context, model.threads, model.batch_size, 1, model.gpu_layers, {}, borrowed=True)
@@ -161,8 +162,7 @@ def _context(
     adjust: Adjust = lambda params: None,
 ) -> Any:
     """`off_cards`: with the cache in main memory, wherever the weights are."""
-    c = library()
-    params = c.llama_context_default_params()
+    params = library().llama_context_default_params()
     params.n_batch, params.n_ubatch = settings.batch_size, min(settings.ubatch, settings.batch_size)
     params.n_threads = params.n_threads_batch = _threads(settings)
     params.n_seq_max, params.kv_unified = settings.sequences, True
@@ -173,7 +173,7 @@ def _context(
         params.n_ubatch = min(params.n_ubatch, SMALL_STEP)
     _stretch(params, handle, settings)
     adjust(params)
-    context = c.llama_init_from_model(handle, params)
+    context = new_context(handle, params)
     if context:
         return context
     raise _too_big(path, lines.last_error())

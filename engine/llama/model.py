@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from engine.llama.contexts import free_context
 from engine.llama.logits import Logits
 from engine.llama.quiet import library
 
@@ -117,12 +118,12 @@ class Model:
 
     def close(self) -> None:
         """Give the memory back. Calling it twice does no harm."""
-        c, context, handle = library(), self.context, self.handle
+        context, handle = self.context, self.handle
         self.context = self.handle = None
         if context:
-            c.llama_free(context)
+            free_context(context)
         if handle and not self.borrowed:
-            c.llama_model_free(handle)
+            library().llama_model_free(handle)
 
     def _special(self, token: int) -> str:
         return self._piece(token, True).decode("utf-8", "replace") if token >= 0 else ""

@@ -88,7 +88,7 @@ def _callback(module: Any) -> Any:
 
 @functools.cache
 def ggml() -> Any:
-    """ggml's base library, for what llama_cpp does not bind: the list of devices."""
+    """ggml's base library, for what llama_cpp does not bind: the list of devices, and threads."""
     package = library().__name__.rpartition(".")[0]
     extensions: Any = importlib.import_module(f"{package}._ctypes_extensions")
     return _bound(extensions.load_shared_library("ggml", _folder(package)), extensions, _folder(package))
@@ -102,9 +102,10 @@ def _folder(package: str) -> Any:
 
 
 def _bound(registry: Any, extensions: Any, folder: Any) -> Any:
-    """`registry` with the device functions of ggml-base put beside those of ggml."""
+    """`registry` with functions of ggml-base put beside those of ggml."""
     base = extensions.load_shared_library("ggml-base", folder)
     device = ("backend_dev_name", "backend_dev_description", "backend_dev_memory", "backend_dev_type")
-    for name in (*device, "backend_reg_name", "version"):
+    pools = ("backend_dev_backend_reg", "backend_reg_get_proc_address", "threadpool_params_init")
+    for name in (*device, *pools, "backend_reg_name", "version"):
         setattr(registry, f"ggml_{name}", getattr(base, f"ggml_{name}"))
     return registry
