@@ -285,7 +285,7 @@ def show_step(words: list[str]) -> None:
         print(f"\r\033[K  getting {words[1]}\r", end="", file=sys.stderr, flush=True)
     elif words[:3] == ["Building", "wheel", "for"] and words[3].startswith("llama") and words[-1] == "started":
         say("building llama.cpp; this takes some minutes, once")
-    elif words[:2] == ["Installing", "collected"]:
+    elif words[:2] == ["Installing", "collected"] and len(words) > 4:  # llama.cpp alone has had its line
         say(f"installing {len(words) - 3} packages")
 
 
