@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import psutil
 import pytest
 import real_models
@@ -21,6 +23,14 @@ def without_openmp() -> None:
 
 def threads() -> set[int]:
     return {thread.id for thread in psutil.Process().threads()}
+
+
+def end(of: set[int]) -> bool:
+    """Whether these threads end. The system lists one for a moment after it was waited for."""
+    until = time.monotonic() + 10
+    while threads() & of and time.monotonic() < until:
+        time.sleep(0.01)
+    return not threads() & of
 
 
 def loaded(count: int) -> tuple[Model, set[int]]:
@@ -43,7 +53,7 @@ def test_a_thread_stays_from_step_to_step_and_ends_with_its_context() -> None:
         step(model)
         assert threads() - others == new
     model.close()
-    assert not threads() & new
+    assert end(new)
 
 
 def test_two_contexts_have_their_own_and_say_the_same() -> None:
@@ -54,8 +64,8 @@ def test_two_contexts_have_their_own_and_say_the_same() -> None:
     assert step(second) == said
     first.close()
     assert step(second) == said
-    assert not threads() & its
-    assert threads() & others
+    assert end(its)
+    assert threads() >= others
     second.close()
 
 
